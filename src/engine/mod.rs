@@ -1,0 +1,9 @@
+//! Models at work: one thread for each loaded model, fed by any number of streams, and a synchronous session for one stream.
+
+mod session;
+mod stats;
+mod worker;
+
+pub use session::{FlowResult, FlowSession};
+pub use stats::WorkerStats;
+pub use worker::{Ticket, Worker, WorkerOptions};

@@ -1,0 +1,9 @@
+//! Perceiver IO on live media.
+
+pub mod compute;
+pub mod engine;
+pub mod error;
+pub mod media;
+pub mod tasks;
+
+pub use error::{Error, Result};

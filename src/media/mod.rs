@@ -1,0 +1,16 @@
+//! Plain owned media with a time: what comes in, and what goes out.
+//!
+//! Nothing here knows a codec, a container, a pipeline or a tensor. Times are [`Duration`](std::time::Duration)s from the start of the
+//! stream and travel beside the data; nobody recomputes them from a counter.
+
+mod flow_field;
+mod frame;
+mod picture;
+mod tile;
+mod window;
+
+pub use flow_field::{FlowField, UNKNOWN};
+pub use frame::Frame;
+pub use picture::Picture;
+pub use tile::{Tile, TileGrid};
+pub use window::{FramePair, PairWindow};
