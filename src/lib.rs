@@ -1,9 +1,12 @@
 //! Perceiver IO on live media.
 
+pub mod builtin;
+pub mod checkpoint;
 pub mod compute;
 pub mod engine;
 pub mod error;
 pub mod media;
+pub mod perceiver;
 pub mod tasks;
 
 pub use error::{Error, Result};

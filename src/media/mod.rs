@@ -6,11 +6,13 @@
 mod flow_field;
 mod frame;
 mod picture;
+mod raster;
 mod tile;
 mod window;
 
 pub use flow_field::{FlowField, UNKNOWN};
 pub use frame::Frame;
 pub use picture::Picture;
+pub use raster::Raster;
 pub use tile::{Tile, TileGrid};
 pub use window::{FramePair, PairWindow};

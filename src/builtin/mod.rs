@@ -1,0 +1,17 @@
+//! The small trained models that ship inside the crate, each with its model card.
+
+/// A model that is part of the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Builtin {
+    /// Its name, after `builtin:`.
+    pub name: &'static str,
+    /// Its `config.json`.
+    pub config: &'static str,
+    /// Its `model.safetensors`.
+    pub weights: &'static [u8],
+    /// Its model card, Markdown: data, training, scores, limits.
+    pub card: &'static str,
+}
+
+/// Every built-in model.
+pub const MODELS: &[Builtin] = &[];

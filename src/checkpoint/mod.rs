@@ -1,0 +1,109 @@
+//! Where weights come from: a folder as Hugging Face writes it, or a model built into this crate.
+//!
+//! A checkpoint is `config.json` beside `model.safetensors`. Tensors have the published names; what is missing, surplus or of another
+//! shape is listed in one error.
+
+mod tensors;
+
+use std::path::Path;
+
+use candle_core::Device;
+use candle_nn::VarBuilder;
+use sha2::{Digest, Sha256};
+
+use self::tensors::{Ledger, Store};
+use crate::{
+    builtin,
+    compute::Precision,
+    error::{Error, Result},
+    perceiver::{PerceiverConfig, Weights},
+};
+
+/// Prefix of the models built into this crate.
+const BUILTIN: &str = "builtin:";
+
+/// A model's configuration and tensors, not yet built.
+#[derive(Debug)]
+pub struct Checkpoint {
+    name: String,
+    config: PerceiverConfig,
+    store: Store,
+    hash: String,
+}
+
+impl Checkpoint {
+    /// Opens a folder, or `builtin:NAME`.
+    ///
+    /// # Errors
+    /// When it is not there, its configuration or weights cannot be read, or they are damaged.
+    pub fn open(source: &str) -> Result<Self> {
+        match source.strip_prefix(BUILTIN) {
+            Some(name) => Self::builtin(source, name),
+            None => Self::folder(Path::new(source)),
+        }
+    }
+
+    fn builtin(source: &str, name: &str) -> Result<Self> {
+        let model = builtin::MODELS.iter().find(|model| model.name == name).ok_or_else(|| {
+            let names: Vec<String> = builtin::MODELS.iter().map(|model| format!("{BUILTIN}{}", model.name)).collect();
+            Error::option("model", source, format!("{}, or a folder", names.join(", ")))
+        })?;
+        let config: PerceiverConfig =
+            serde_json::from_str(model.config).map_err(|e| Error::format(source, format!("no Perceiver configuration ({e})")))?;
+        config.validate()?;
+        let store = Store::in_memory(source, model.weights)?;
+        let hash = hash([model.config.as_bytes(), model.weights]);
+        Ok(Self { name: source.to_owned(), config, store, hash })
+    }
+
+    fn folder(folder: &Path) -> Result<Self> {
+        if !folder.is_dir() {
+            let accepted = format!("a folder with config.json and model.safetensors, or {BUILTIN}NAME");
+            return Err(Error::option("model", folder.display(), accepted));
+        }
+        let path = folder.join("config.json");
+        let text = std::fs::read(&path).map_err(Error::io(&path))?;
+        let config = PerceiverConfig::open(&path)?;
+        let store = Store::mapped(&folder.join("model.safetensors"))?;
+        let hash = hash([&text, store.bytes()]);
+        Ok(Self { name: folder.display().to_string(), config, store, hash })
+    }
+
+    /// The source, as it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The model's configuration.
+    pub fn config(&self) -> &PerceiverConfig {
+        &self.config
+    }
+
+    /// SHA-256 over configuration and weights, in hexadecimal: names the model wherever its results go.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Builds a model from the tensors: `new` asks for them by name.
+    ///
+    /// # Errors
+    /// One that lists every tensor that is missing, surplus or of another shape; or what `new` says.
+    pub fn build<M>(
+        &self,
+        device: &Device,
+        precision: Precision,
+        new: impl FnOnce(&PerceiverConfig, &Weights<'_>) -> Result<M>,
+    ) -> Result<M> {
+        let ledger = Ledger::new(&self.store);
+        let tensors = VarBuilder::from_backend(Box::new(ledger.clone()), precision.dtype(), device.clone());
+        let model = new(&self.config, &Weights::new(tensors, self.config.initializer_range))?;
+        let lines = ledger.differences();
+        if lines.is_empty() { Ok(model) } else { Err(Error::Checkpoint { path: self.name.clone().into(), lines }) }
+    }
+}
+
+fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut digest = Sha256::new();
+    parts.into_iter().for_each(|part| digest.update(part));
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,193 @@
+//! The attention layer of the family, exactly as published: cross- or self-attention, then an MLP, each with its layer norm
+//! (Perceiver IO, appendix C).
+
+use candle_core::{Module, Tensor};
+use candle_nn::Linear;
+use serde::Deserialize;
+
+use super::{Activation, AttentionShape, LayerNorm, Weights};
+use crate::{
+    compute::{Attended, attend},
+    error::{Error, Result},
+};
+
+/// Shape of a layer, named as the reference's arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct LayerOptions {
+    /// Whether keys and values come from other inputs than the queries.
+    pub is_cross_attention: bool,
+    /// Channels of queries and keys; by default the width that `shape` says, or the queries' in self-attention.
+    #[serde(default)]
+    pub qk_channels: Option<usize>,
+    /// Channels of values; by default those of queries and keys.
+    #[serde(default)]
+    pub v_channels: Option<usize>,
+    /// H.
+    pub num_heads: usize,
+    /// E, width of the queries' side and of the output.
+    pub q_dim: usize,
+    /// Width of the keys' and values' side.
+    pub kv_dim: usize,
+    /// Hidden width of the MLP in multiples of `q_dim`.
+    pub widening_factor: usize,
+    /// Whether the attention adds its query.
+    #[serde(default = "yes")]
+    pub use_query_residual: bool,
+    /// `cross_attention_shape_for_attention`.
+    #[serde(default)]
+    pub shape: AttentionShape,
+    /// `hidden_act`.
+    #[serde(default)]
+    pub hidden_act: Activation,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl LayerOptions {
+    /// Channels of queries and keys, and of values.
+    fn channels(&self) -> Result<(usize, usize)> {
+        let by_shape = match self.shape {
+            AttentionShape::Kv if self.is_cross_attention => self.kv_dim,
+            _ => self.q_dim,
+        };
+        let qk = self.qk_channels.unwrap_or(by_shape);
+        let v = self.v_channels.unwrap_or(qk);
+        for (field, channels) in [("qk_channels", qk), ("v_channels", v)] {
+            if !channels.is_multiple_of(self.num_heads) {
+                return Err(Error::config(field, channels, format!("a multiple of the {} heads", self.num_heads)));
+            }
+        }
+        if !self.is_cross_attention && v != self.q_dim {
+            return Err(Error::config("v_channels", v, format!("d_latents = {} in self-attention", self.q_dim)));
+        }
+        Ok((qk, v))
+    }
+}
+
+/// Queries, keys, values and the output projection: `self.…` and `output.dense`.
+#[derive(Clone, Debug)]
+pub struct Attention {
+    norm_queries: LayerNorm,
+    norm_inputs: Option<LayerNorm>,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    num_heads: usize,
+    use_query_residual: bool,
+}
+
+/// An attention with the MLP behind it.
+#[derive(Clone, Debug)]
+pub struct PerceiverLayer {
+    attention: Attention,
+    norm: LayerNorm,
+    dense1: Linear,
+    dense2: Linear,
+    activation: Activation,
+}
+
+/// What a layer gives.
+#[derive(Clone, Debug)]
+pub struct LayerOutput {
+    /// B × O × E.
+    pub hidden: Tensor,
+    /// B × H × O × M, when asked for.
+    pub probabilities: Option<Tensor>,
+}
+
+impl Attention {
+    fn new(options: &LayerOptions, weights: &Weights<'_>) -> Result<Self> {
+        let (qk, v) = options.channels()?;
+        let inner = weights.pp("self");
+        let (norm_inputs, kv_dim) = match options.is_cross_attention {
+            true => (Some(inner.pp("layernorm2").layer_norm(options.kv_dim)?), options.kv_dim),
+            false => (None, options.q_dim),
+        };
+        Ok(Self {
+            norm_queries: inner.pp("layernorm1").layer_norm(options.q_dim)?,
+            norm_inputs,
+            query: inner.pp("query").linear(options.q_dim, qk)?,
+            key: inner.pp("key").linear(kv_dim, qk)?,
+            value: inner.pp("value").linear(kv_dim, v)?,
+            output: weights.pp("output").pp("dense").linear(v, options.q_dim)?,
+            num_heads: options.num_heads,
+            use_query_residual: options.use_query_residual,
+        })
+    }
+
+    /// `hidden` B × O × E asks, `inputs` B × M × C answer (absent in self-attention). `mask` is added to the scores, `head_scale`
+    /// multiplies the probabilities; both broadcast to B × H × O × M.
+    fn forward(
+        &self,
+        hidden: &Tensor,
+        inputs: Option<&Tensor>,
+        mask: Option<&Tensor>,
+        head_scale: Option<&Tensor>,
+        keep: bool,
+    ) -> Result<LayerOutput> {
+        let queries = self.norm_queries.forward(hidden)?;
+        let inputs = match (&self.norm_inputs, inputs) {
+            (Some(norm), Some(inputs)) => norm.forward(inputs)?,
+            (None, None) => queries.clone(),
+            _ => {
+                return Err(Error::tensor(
+                    "inputs",
+                    inputs.map(Tensor::dims),
+                    "inputs in cross-attention, none in self-attention",
+                ));
+            }
+        };
+        let q = self.heads(&self.query.forward(&queries)?)?;
+        let k = self.heads(&self.key.forward(&inputs)?)?;
+        let v = self.heads(&self.value.forward(&inputs)?)?;
+        let Attended { context, probabilities } = attend(&q, &k, &v, mask, head_scale, keep)?;
+        let context = self.output.forward(&context.transpose(1, 2)?.flatten_from(2)?)?;
+        let hidden = if self.use_query_residual { (context + hidden)? } else { context };
+        Ok(LayerOutput { hidden, probabilities })
+    }
+
+    /// B × T × channels → B × H × T × channels / H.
+    fn heads(&self, x: &Tensor) -> Result<Tensor> {
+        let (b, t, channels) = x.dims3()?;
+        Ok(x.reshape((b, t, self.num_heads, channels / self.num_heads))?.transpose(1, 2)?.contiguous()?)
+    }
+}
+
+impl PerceiverLayer {
+    /// Reads the layer's tensors: `attention.…`, `layernorm`, `mlp.dense1`, `mlp.dense2`.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape, or channels do not divide by the heads.
+    pub fn new(options: &LayerOptions, weights: &Weights<'_>) -> Result<Self> {
+        let (width, hidden) = (options.q_dim, options.q_dim * options.widening_factor);
+        let mlp = weights.pp("mlp");
+        Ok(Self {
+            attention: Attention::new(options, &weights.pp("attention"))?,
+            norm: weights.pp("layernorm").layer_norm(width)?,
+            dense1: mlp.pp("dense1").linear(width, hidden)?,
+            dense2: mlp.pp("dense2").linear(hidden, width)?,
+            activation: options.hidden_act,
+        })
+    }
+
+    /// `hidden` B × O × E asks, `inputs` B × M × C answer (absent in self-attention). `mask` is added to the scores, `head_scale`
+    /// multiplies the probabilities; both broadcast to B × H × O × M. `keep` returns the probabilities.
+    ///
+    /// # Errors
+    /// When shapes do not fit the layer.
+    pub fn forward(
+        &self,
+        hidden: &Tensor,
+        inputs: Option<&Tensor>,
+        mask: Option<&Tensor>,
+        head_scale: Option<&Tensor>,
+        keep: bool,
+    ) -> Result<LayerOutput> {
+        let LayerOutput { hidden, probabilities } = self.attention.forward(hidden, inputs, mask, head_scale, keep)?;
+        let inner = self.activation.forward(&self.dense1.forward(&self.norm.forward(&hidden)?)?)?;
+        Ok(LayerOutput { hidden: (self.dense2.forward(&inner)? + hidden)?, probabilities })
+    }
+}

@@ -1,0 +1,314 @@
+//! `config.json` of a Perceiver checkpoint, as Hugging Face writes it.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::Activation;
+use crate::error::{Error, Result};
+
+/// The configuration of every model of the family. Names and defaults are those of Hugging Face's `PerceiverConfig`; fields a file
+/// lacks take them, fields unknown here are kept out.
+///
+/// `layer_norm_eps` is absent on purpose: the reference never reads it and uses 1e-5 everywhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PerceiverConfig {
+    /// The model class the checkpoint was saved from, first entry counts.
+    pub architectures: Vec<String>,
+    /// Always `perceiver`.
+    pub model_type: String,
+    /// N, rows of the latent array.
+    pub num_latents: usize,
+    /// D, channels of the latents.
+    pub d_latents: usize,
+    /// Width of the text embedding, or of the inputs where there is no preprocessor.
+    pub d_model: usize,
+    /// How often the block of self-attention layers runs, with the same weights.
+    pub num_blocks: usize,
+    /// Distinct self-attention layers in a block.
+    pub num_self_attends_per_block: usize,
+    /// H of the encoder's self-attention.
+    pub num_self_attention_heads: usize,
+    /// H of the encoder's cross-attention.
+    pub num_cross_attention_heads: usize,
+    /// Query and key channels in the encoder; by default those of the keys' or queries' side.
+    pub qk_channels: Option<usize>,
+    /// Value channels in the encoder; by default `qk_channels`.
+    pub v_channels: Option<usize>,
+    /// Whose width `qk_channels` takes by default in every cross-attention.
+    pub cross_attention_shape_for_attention: AttentionShape,
+    /// Hidden width of the MLP in self-attention layers, in multiples of D.
+    pub self_attention_widening_factor: usize,
+    /// Hidden width of the MLP in the encoder's cross-attention, in multiples of D.
+    pub cross_attention_widening_factor: usize,
+    /// The activation of every MLP.
+    pub hidden_act: Activation,
+    /// Dropout on attention probabilities in training.
+    pub attention_probs_dropout_prob: f64,
+    /// Standard deviation of new weights.
+    pub initializer_range: f64,
+    /// Whether the encoder's cross-attention adds its query.
+    pub use_query_residual: bool,
+    /// Byte vocabulary.
+    pub vocab_size: usize,
+    /// Longest text, and number of masked-language-model queries.
+    pub max_position_embeddings: usize,
+    /// Side of the image, in positions (learned model) or feature-map cells (multimodal).
+    pub image_size: usize,
+    /// Optical flow: rows and columns of a tile.
+    pub train_size: [usize; 2],
+    /// Multimodal: frames of a segment.
+    pub num_frames: usize,
+    /// Multimodal: samples that belong to a frame.
+    pub audio_samples_per_frame: usize,
+    /// Multimodal: samples of an audio patch.
+    pub samples_per_patch: usize,
+    /// Multimodal: the grid of video queries, 1 × T × Y × X.
+    pub output_shape: Vec<usize>,
+    /// Multimodal: channels between decoder and postprocessors.
+    pub output_num_channels: usize,
+    /// Multimodal: channels of the label query.
+    #[serde(rename = "_label_trainable_num_channels")]
+    pub label_trainable_num_channels: usize,
+    /// Class names by number. Without them there are two classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id2label: Option<BTreeMap<String, String>>,
+    /// Which loss a classifier is trained with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem_type: Option<ProblemType>,
+    /// What the published optical-flow model fixes in code and small ones choose otherwise. Not a field of Hugging Face's.
+    #[serde(skip_serializing_if = "FlowConfig::is_published")]
+    pub optical_flow: FlowConfig,
+}
+
+/// Whose width the queries and keys of a cross-attention take by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttentionShape {
+    /// The width of keys and values.
+    #[default]
+    Kv,
+    /// The width of the queries.
+    Q,
+}
+
+/// Which loss a classifier is trained with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemType {
+    /// Mean squared error.
+    Regression,
+    /// Cross entropy over classes.
+    SingleLabelClassification,
+    /// Binary cross entropy for each class.
+    MultiLabelClassification,
+}
+
+/// What the published optical-flow model fixes in code. The default is that model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlowConfig {
+    /// Pixels of a token's side: a token stands for `patch` × `patch` pixels, and the decoder answers 2 numbers for each of them.
+    pub patch: usize,
+    /// Feature channels after the linear layer over the stacked neighbourhoods.
+    pub out_channels: usize,
+    /// Fourier bands of an axis.
+    pub num_bands: usize,
+    /// Whether the decoder's cross-attention adds its query.
+    pub use_query_residual: bool,
+    /// Hidden width of the decoder's MLP, in multiples of the query's.
+    pub decoder_widening_factor: usize,
+    /// What the decoder's output is divided by.
+    pub rescale_factor: f64,
+    /// What the model's output is multiplied with to be pixels (`FLOW_SCALE_FACTOR` of the authors' notebook).
+    pub pixels_per_unit: f64,
+    /// Estimates made one upon the other, from coarse to fine: the halvings of the picture at each. The second picture is warped by what
+    /// is known before each estimate after the first. `[0]` is one estimate at the picture's own scale.
+    pub halvings: Vec<u32>,
+}
+
+impl Default for FlowConfig {
+    fn default() -> Self {
+        Self {
+            patch: 1,
+            out_channels: 64,
+            num_bands: 64,
+            use_query_residual: false,
+            decoder_widening_factor: 1,
+            rescale_factor: 100.0,
+            pixels_per_unit: 20.0,
+            halvings: vec![0],
+        }
+    }
+}
+
+impl FlowConfig {
+    fn is_published(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for PerceiverConfig {
+    fn default() -> Self {
+        Self {
+            architectures: Vec::new(),
+            model_type: "perceiver".into(),
+            num_latents: 256,
+            d_latents: 1280,
+            d_model: 768,
+            num_blocks: 1,
+            num_self_attends_per_block: 26,
+            num_self_attention_heads: 8,
+            num_cross_attention_heads: 8,
+            qk_channels: None,
+            v_channels: None,
+            cross_attention_shape_for_attention: AttentionShape::Kv,
+            self_attention_widening_factor: 1,
+            cross_attention_widening_factor: 1,
+            hidden_act: Activation::Gelu,
+            attention_probs_dropout_prob: 0.1,
+            initializer_range: 0.02,
+            use_query_residual: true,
+            vocab_size: 262,
+            max_position_embeddings: 2048,
+            image_size: 56,
+            train_size: [368, 496],
+            num_frames: 16,
+            audio_samples_per_frame: 1920,
+            samples_per_patch: 16,
+            output_shape: vec![1, 16, 224, 224],
+            output_num_channels: 512,
+            label_trainable_num_channels: 1024,
+            id2label: None,
+            problem_type: None,
+            optical_flow: FlowConfig::default(),
+        }
+    }
+}
+
+impl PerceiverConfig {
+    /// Reads and validates a `config.json`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no JSON, or a field is outside what the family accepts.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let config: Self =
+            serde_json::from_str(&text).map_err(|e| Error::format(path, format!("no Perceiver configuration ({e})")))?;
+        config.validate().map_err(|e| Error::format(path, e.to_string()))?;
+        Ok(config)
+    }
+
+    /// How many classes a classifier tells apart.
+    pub fn num_labels(&self) -> usize {
+        self.id2label.as_ref().map_or(2, BTreeMap::len)
+    }
+
+    /// Checks every field against what the family accepts.
+    ///
+    /// # Errors
+    /// The first field that does not hold.
+    pub fn validate(&self) -> Result<()> {
+        if self.model_type != "perceiver" {
+            return Err(Error::config("model_type", &self.model_type, "perceiver"));
+        }
+        let flow = &self.optical_flow;
+        let positive = [
+            ("num_latents", self.num_latents),
+            ("d_latents", self.d_latents),
+            ("d_model", self.d_model),
+            ("num_blocks", self.num_blocks),
+            ("num_self_attention_heads", self.num_self_attention_heads),
+            ("num_cross_attention_heads", self.num_cross_attention_heads),
+            ("qk_channels", self.qk_channels.unwrap_or(1)),
+            ("v_channels", self.v_channels.unwrap_or(1)),
+            ("self_attention_widening_factor", self.self_attention_widening_factor),
+            ("cross_attention_widening_factor", self.cross_attention_widening_factor),
+            ("vocab_size", self.vocab_size),
+            ("max_position_embeddings", self.max_position_embeddings),
+            ("image_size", self.image_size),
+            ("train_size", self.train_size[0].min(self.train_size[1])),
+            ("num_frames", self.num_frames),
+            ("audio_samples_per_frame", self.audio_samples_per_frame),
+            ("samples_per_patch", self.samples_per_patch),
+            ("output_num_channels", self.output_num_channels),
+            ("_label_trainable_num_channels", self.label_trainable_num_channels),
+            ("optical_flow.patch", flow.patch),
+            ("optical_flow.out_channels", flow.out_channels),
+            ("optical_flow.num_bands", flow.num_bands),
+            ("optical_flow.decoder_widening_factor", flow.decoder_widening_factor),
+        ];
+        // Far above any model, far below what could overflow a size computed from a few of them.
+        const LARGEST: usize = 1 << 24;
+        for (field, value) in positive {
+            if value == 0 || value > LARGEST {
+                return Err(Error::config(field, value, format!("1 to {LARGEST}")));
+            }
+        }
+        for (field, heads) in [
+            ("num_self_attention_heads", self.num_self_attention_heads),
+            ("num_cross_attention_heads", self.num_cross_attention_heads),
+        ] {
+            if !self.d_latents.is_multiple_of(heads) {
+                return Err(Error::config(field, heads, format!("a divisor of d_latents = {}", self.d_latents)));
+            }
+        }
+        if self.output_shape.len() != 4 || self.output_shape.contains(&0) {
+            return Err(Error::config("output_shape", format!("{:?}", self.output_shape), "four numbers of at least 1"));
+        }
+        if !self.train_size.iter().all(|side| side.is_multiple_of(flow.patch)) {
+            let accepted = format!("multiples of optical_flow.patch = {}", flow.patch);
+            return Err(Error::config("train_size", format!("{:?}", self.train_size), accepted));
+        }
+        for (field, value) in
+            [("optical_flow.rescale_factor", flow.rescale_factor), ("optical_flow.pixels_per_unit", flow.pixels_per_unit)]
+        {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(Error::config(field, value, "a positive number"));
+            }
+        }
+        if flow.halvings.is_empty() || flow.halvings.iter().any(|&halvings| halvings > 8) {
+            let given = format!("{:?}", flow.halvings);
+            return Err(Error::config("optical_flow.halvings", given, "one or more numbers from 0 to 8"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<PerceiverConfig> {
+        let config: PerceiverConfig = serde_json::from_str(text).unwrap();
+        config.validate().map(|()| config)
+    }
+
+    #[test]
+    fn what_a_file_lacks_takes_the_published_default() {
+        let config = parse("{}").unwrap();
+        assert_eq!((config.num_latents, config.d_latents, config.num_labels()), (256, 1280, 2));
+        assert_eq!(config.output_shape, [1, 16, 224, 224]);
+    }
+
+    #[test]
+    fn fields_of_older_files_are_ignored() {
+        assert!(parse(r#"{"seq_len": 2048, "torch_dtype": "float32", "qk_channels": null}"#).is_ok());
+    }
+
+    #[test]
+    fn a_bad_field_is_named() {
+        let message = parse(r#"{"d_latents": 30, "num_self_attention_heads": 8}"#).unwrap_err().to_string();
+        assert!(message.contains("num_self_attention_heads = 8"), "{message}");
+        assert!(parse(r#"{"num_latents": 0}"#).is_err());
+        assert!(parse(r#"{"optical_flow": {"patch": 5}}"#).is_err());
+    }
+
+    #[test]
+    fn the_published_flow_model_needs_no_field_of_ours() {
+        let written = serde_json::to_string(&PerceiverConfig::default()).unwrap();
+        assert!(!written.contains("optical_flow"));
+    }
+}

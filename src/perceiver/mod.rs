@@ -1,0 +1,39 @@
+//! The model: tensors in, tensors out. No media, no files, no threads.
+//!
+//! Perceiver IO (Jaegle et al. 2021, "Perceiver IO: A General Architecture for Structured Inputs & Outputs") as Hugging Face
+//! publishes it, with the same names:
+//!
+//! ```text
+//! Inputs → PerceiverEncoder → latents → decoder with its queries → outputs
+//! ```
+//!
+//! Shapes are written with one alphabet: B batch, M inputs, C input channels, N latents, D latent channels, O outputs, E query
+//! channels, H heads; T, Y, X for time, rows, columns.
+
+mod activation;
+mod attention;
+mod config;
+pub mod decode;
+mod encoder;
+mod inputs;
+pub mod models;
+mod position;
+pub mod preprocess;
+mod weights;
+
+pub use activation::Activation;
+pub use attention::{Attention, LayerOptions, LayerOutput, PerceiverLayer};
+pub use config::{AttentionShape, FlowConfig, PerceiverConfig, ProblemType};
+pub use encoder::{EncoderOutput, HeadMask, PerceiverEncoder};
+pub use inputs::{Block, Inputs, Join, Positions};
+pub use position::{FourierOptions, FourierPositions, PositionEncoding, PositionOptions, TrainableOptions};
+pub use weights::{LayerNorm, Weights};
+
+/// What to keep besides the result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// The latents before every self-attention layer and after every block.
+    pub hidden_states: bool,
+    /// The attention probabilities; they need memory for every score.
+    pub attentions: bool,
+}

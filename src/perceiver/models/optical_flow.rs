@@ -1,0 +1,95 @@
+//! `PerceiverForOpticalFlow` (Perceiver IO, section 4.3 and appendix H).
+
+use candle_core::Tensor;
+
+use super::ModelOutput;
+use crate::{
+    error::{Error, Result},
+    perceiver::{
+        FlowConfig, FourierOptions, Inputs, Keep, PerceiverConfig, PerceiverEncoder, Weights,
+        decode::{BasicDecoderOptions, OpticalFlowDecoder, OpticalFlowDecoderOptions},
+        preprocess::{ImageOptions, ImagePreprocessor, PrepType},
+    },
+};
+
+/// Channels of a pixel as the model takes it: its 3×3 neighbourhood in RGB, ordered (row, column, colour).
+pub const NEIGHBOURHOOD_CHANNELS: usize = 27;
+
+/// Two frames in, one vector for each pixel out.
+#[derive(Clone, Debug)]
+pub struct PerceiverForOpticalFlow {
+    preprocessor: ImagePreprocessor,
+    latents: Tensor,
+    encoder: PerceiverEncoder,
+    decoder: OpticalFlowDecoder,
+}
+
+impl PerceiverForOpticalFlow {
+    /// Reads `perceiver.…`.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape, or the configuration does not fit together.
+    pub fn new(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Self> {
+        let FlowConfig { patch, out_channels, num_bands, .. } = config.optical_flow;
+        let weights = weights.pp("perceiver");
+        let image = ImageOptions {
+            prep_type: PrepType::Patches,
+            spatial_downsample: patch,
+            temporal_downsample: 2,
+            out_channels,
+            conv_after_patching: true,
+            conv_after_patching_in_channels: 2 * NEIGHBOURHOOD_CHANNELS * patch * patch,
+            fourier_position_encoding_kwargs: Some(FourierOptions {
+                num_bands,
+                max_resolution: config.train_size.to_vec(),
+                concat_pos: true,
+                sine_only: false,
+            }),
+            ..Default::default()
+        };
+        let preprocessor = ImagePreprocessor::new(image, &weights.pp("input_preprocessor"))?;
+        let decoder = OpticalFlowDecoderOptions {
+            output_image_shape: config.train_size,
+            patch,
+            rescale_factor: config.optical_flow.rescale_factor,
+            decoder: BasicDecoderOptions {
+                output_num_channels: 2 * patch * patch,
+                num_channels: preprocessor.num_channels(),
+                use_query_residual: config.optical_flow.use_query_residual,
+                widening_factor: config.optical_flow.decoder_widening_factor,
+                ..Default::default()
+            },
+        };
+        Ok(Self {
+            latents: weights.pp("embeddings").get((config.num_latents, config.d_latents), "latents")?,
+            encoder: PerceiverEncoder::new(config, preprocessor.num_channels(), &weights.pp("encoder"))?,
+            decoder: OpticalFlowDecoder::new(config, decoder, &weights.pp("decoder"))?,
+            preprocessor,
+        })
+    }
+
+    /// Frames, B × 2 × 27 × Y × X in −1 … 1, to tokens.
+    ///
+    /// # Errors
+    /// For other shapes.
+    pub fn preprocess(&self, frames: &Tensor) -> Result<Inputs> {
+        match frames.dims() {
+            [_, 2, NEIGHBOURHOOD_CHANNELS, _, _] => self.preprocessor.forward(frames, false),
+            other => Err(Error::tensor("inputs", other, "B, 2, 27, Y, X: two frames of 3x3 neighbourhoods")),
+        }
+    }
+
+    /// The flow from the first frame to the second: `logits` B × Y × X × 2, horizontal component first, in units of
+    /// 1/`pixels_per_unit` pixel. Frames are B × 2 × 27 × Y × X with Y × X = `train_size`.
+    ///
+    /// # Errors
+    /// For other shapes.
+    pub fn forward(&self, frames: &Tensor, keep: Keep) -> Result<ModelOutput> {
+        let tokens = self.preprocess(frames)?.dense()?;
+        let (n, d) = self.latents.dims2()?;
+        let latents = self.latents.unsqueeze(0)?.broadcast_as((tokens.dim(0)?, n, d))?;
+        let encoded = self.encoder.forward(&latents, &tokens, None, None, keep)?;
+        let decoded = self.decoder.forward(&tokens, &encoded.last_hidden_state, keep.attentions)?;
+        Ok(ModelOutput::new(decoded, encoded))
+    }
+}

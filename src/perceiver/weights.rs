@@ -1,0 +1,84 @@
+//! Where layers get their tensors from: a checkpoint by published names, or fresh variables to be trained.
+
+use candle_core::{DType, Device, Module, Shape, Tensor};
+use candle_nn::{Init, Linear, VarBuilder};
+
+use crate::{compute, error::Result};
+
+/// Epsilon of every layer norm in the family, whatever `layer_norm_eps` says.
+const EPSILON: f32 = 1e-5;
+
+/// A place in a checkpoint's tree of names. New variables (in training) are drawn as the reference draws them: weights from a normal
+/// distribution of a given deviation, biases 0, gains 1.
+#[derive(Clone)]
+pub struct Weights<'a> {
+    tensors: VarBuilder<'a>,
+    deviation: f64,
+}
+
+impl<'a> Weights<'a> {
+    /// The root of the tree in `tensors`; new variables get the deviation `initializer_range`.
+    pub fn new(tensors: VarBuilder<'a>, initializer_range: f64) -> Self {
+        Self { tensors, deviation: initializer_range }
+    }
+
+    /// The branch `name`.
+    pub fn pp(&self, name: impl ToString) -> Self {
+        Self { tensors: self.tensors.pp(name), deviation: self.deviation }
+    }
+
+    /// The device the tensors are on.
+    pub fn device(&self) -> &Device {
+        self.tensors.device()
+    }
+
+    /// The type the tensors have.
+    pub fn dtype(&self) -> DType {
+        self.tensors.dtype()
+    }
+
+    /// The tensor `name`.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
+    pub fn get(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor> {
+        Ok(self.tensors.get_with_hints(shape, name, Init::Randn { mean: 0.0, stdev: self.deviation })?)
+    }
+
+    /// The tensor `name`, constant when new.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
+    pub fn get_constant(&self, shape: impl Into<Shape>, name: &str, value: f64) -> Result<Tensor> {
+        Ok(self.tensors.get_with_hints(shape, name, Init::Const(value))?)
+    }
+
+    /// A linear layer from `from` to `to` channels: `weight` (to × from) and `bias` (to).
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn linear(&self, from: usize, to: usize) -> Result<Linear> {
+        Ok(Linear::new(self.get((to, from), "weight")?, Some(self.get_constant(to, "bias", 0.0)?)))
+    }
+
+    /// A layer norm over `channels`: `weight` and `bias`.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn layer_norm(&self, channels: usize) -> Result<LayerNorm> {
+        Ok(LayerNorm { gain: self.get_constant(channels, "weight", 1.0)?, shift: self.get_constant(channels, "bias", 0.0)? })
+    }
+}
+
+/// Layer normalisation with epsilon 1e-5.
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    gain: Tensor,
+    shift: Tensor,
+}
+
+impl Module for LayerNorm {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        compute::layer_norm(x, &self.gain, &self.shift, EPSILON)
+    }
+}
