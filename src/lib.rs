@@ -4,6 +4,7 @@ pub mod compute;
 pub mod engine;
 pub mod error;
 pub mod media;
+pub mod scene;
 pub mod tasks;
 
 pub use error::{Error, Result};
