@@ -7,6 +7,7 @@ pub mod engine;
 pub mod error;
 pub mod media;
 pub mod perceiver;
+pub mod scene;
 pub mod tasks;
 
 pub use error::{Error, Result};
