@@ -3,6 +3,7 @@
 pub mod compute;
 pub mod engine;
 pub mod error;
+pub mod formats;
 pub mod media;
 pub mod scene;
 pub mod tasks;
