@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod compute;
 pub mod engine;
 pub mod error;
+pub mod formats;
 pub mod media;
 pub mod perceiver;
 pub mod scene;
