@@ -8,7 +8,10 @@ pub mod error;
 pub mod formats;
 pub mod media;
 pub mod perceiver;
+pub mod render;
 pub mod scene;
 pub mod tasks;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use error::{Error, Result};

@@ -1,5 +1,7 @@
 //! The small trained models that ship inside the crate, each with its model card.
 
+use crate::perceiver::PerceiverConfig;
+
 /// A model that is part of the program.
 #[derive(Clone, Copy, Debug)]
 pub struct Builtin {
@@ -15,3 +17,10 @@ pub struct Builtin {
 
 /// Every built-in model.
 pub const MODELS: &[Builtin] = &[];
+
+/// The configuration of `builtin:flow`, as a start for models of one's own.
+pub fn flow_config() -> PerceiverConfig {
+    serde_json::from_str(FLOW_CONFIG).expect("a test reads it")
+}
+
+const FLOW_CONFIG: &str = include_str!("flow/config.json");

@@ -3,6 +3,7 @@
 
 mod activation;
 mod attention;
+mod bias;
 mod device;
 mod normalise;
 mod rows;
@@ -10,6 +11,7 @@ mod softmax;
 
 pub use activation::gelu;
 pub use attention::{Attended, attend};
+pub use bias::add_bias;
 pub use device::{DeviceChoice, Precision};
 pub use normalise::layer_norm;
 pub use softmax::softmax;

@@ -2,10 +2,9 @@
 //! (Perceiver IO, appendix C).
 
 use candle_core::{Module, Tensor};
-use candle_nn::Linear;
 use serde::Deserialize;
 
-use super::{Activation, AttentionShape, LayerNorm, Weights};
+use super::{Activation, AttentionShape, LayerNorm, Linear, Weights};
 use crate::{
     compute::{Attended, attend},
     error::{Error, Result},

@@ -27,7 +27,7 @@ pub use config::{AttentionShape, FlowConfig, PerceiverConfig, ProblemType};
 pub use encoder::{EncoderOutput, HeadMask, PerceiverEncoder};
 pub use inputs::{Block, Inputs, Join, Positions};
 pub use position::{FourierOptions, FourierPositions, PositionEncoding, PositionOptions, TrainableOptions};
-pub use weights::{LayerNorm, Weights};
+pub use weights::{LayerNorm, Linear, Weights};
 
 /// What to keep besides the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

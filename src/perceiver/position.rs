@@ -4,10 +4,9 @@
 //! writes it out.
 
 use candle_core::{DType, Device, Module, Tensor};
-use candle_nn::Linear;
 use serde::Deserialize;
 
-use super::Weights;
+use super::{Linear, Weights};
 use crate::error::{Error, Result};
 
 /// Arguments of a Fourier encoding, named as published.

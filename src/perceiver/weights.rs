@@ -1,7 +1,7 @@
 //! Where layers get their tensors from: a checkpoint by published names, or fresh variables to be trained.
 
 use candle_core::{DType, Device, Module, Shape, Tensor};
-use candle_nn::{Init, Linear, VarBuilder};
+use candle_nn::{Init, VarBuilder};
 
 use crate::{compute, error::Result};
 
@@ -58,7 +58,7 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// When a tensor is missing or has another shape.
     pub fn linear(&self, from: usize, to: usize) -> Result<Linear> {
-        Ok(Linear::new(self.get((to, from), "weight")?, Some(self.get_constant(to, "bias", 0.0)?)))
+        Ok(Linear { weight: self.get((to, from), "weight")?, bias: self.get_constant(to, "bias", 0.0)? })
     }
 
     /// A layer norm over `channels`: `weight` and `bias`.
@@ -67,6 +67,25 @@ impl<'a> Weights<'a> {
     /// When a tensor is missing or has another shape.
     pub fn layer_norm(&self, channels: usize) -> Result<LayerNorm> {
         Ok(LayerNorm { gain: self.get_constant(channels, "weight", 1.0)?, shift: self.get_constant(channels, "bias", 0.0)? })
+    }
+}
+
+/// A linear layer, y = x Wᵀ + b.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Module for Linear {
+    /// … × from channels to … × to channels.
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let (to, from) = self.weight.dims2()?;
+        // One product over all rows: a product for each row of the batch would read the weights that often.
+        let rows = x.reshape(((), from))?;
+        let y = compute::add_bias(&rows.matmul(&self.weight.t()?)?, &self.bias)?;
+        let dims: Vec<usize> = x.dims()[..x.rank() - 1].iter().copied().chain([to]).collect();
+        y.reshape(dims)
     }
 }
 

@@ -2,4 +2,7 @@
 
 mod optical_flow;
 
+#[cfg(feature = "train")]
+pub(crate) use optical_flow::neighbourhoods;
+
 pub use optical_flow::{OpticalFlow, Tiling};

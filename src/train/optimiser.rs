@@ -106,14 +106,19 @@ impl AdamW {
     }
 
     /// Everything needed to go on: `weights.…`, `first.…`, `second.…` and `mean.…` of each variable.
-    pub fn state(&self) -> BTreeMap<String, Tensor> {
-        let tensors = self.slots.iter().flat_map(|slot| {
-            let Slot { name, variable, first, second, mean } = slot;
-            let weights = variable.as_tensor().clone();
-            [("weights", weights), ("first", first.clone()), ("second", second.clone()), ("mean", mean.clone())]
-                .map(|(kind, tensor)| (format!("{kind}.{name}"), tensor))
-        });
-        tensors.collect()
+    ///
+    /// # Errors
+    /// What the tensor library says.
+    pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
+        let mut state = BTreeMap::new();
+        for Slot { name, variable, first, second, mean } in &self.slots {
+            // A copy: the variable itself changes with the next step.
+            let weights = variable.as_tensor().copy()?;
+            for (kind, tensor) in [("weights", &weights), ("first", first), ("second", second), ("mean", mean)] {
+                state.insert(format!("{kind}.{name}"), tensor.clone());
+            }
+        }
+        Ok(state)
     }
 
     /// Goes on from a [`state`](Self::state) saved after `step` steps.
@@ -154,7 +159,7 @@ mod tests {
             };
             for at in 0..400 {
                 if stop == Some(at) {
-                    let saved = optimiser.state();
+                    let saved = optimiser.state().unwrap();
                     variables.set(|_| Some(Tensor::zeros((2, 2), candle_core::DType::F32, &Device::Cpu).unwrap())).unwrap();
                     optimiser = AdamW::new(AdamWOptions::default(), &variables).unwrap();
                     optimiser.restore(at, &variables, |name| saved.get(name).cloned()).unwrap();

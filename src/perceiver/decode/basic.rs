@@ -1,13 +1,12 @@
 //! `PerceiverBasicDecoder`: one cross-attention from queries to latents, and a linear layer (Perceiver IO, section 3.2).
 
 use candle_core::{Device, Module, Tensor};
-use candle_nn::Linear;
 use serde::Deserialize;
 
 use crate::{
     error::{Error, Result},
     perceiver::{
-        FourierOptions, LayerOptions, LayerOutput, PerceiverConfig, PerceiverLayer, PositionEncoding, PositionOptions,
+        FourierOptions, LayerOptions, LayerOutput, Linear, PerceiverConfig, PerceiverLayer, PositionEncoding, PositionOptions,
         TrainableOptions, Weights, position::one_or_many,
     },
 };

@@ -1,13 +1,13 @@
 //! Images and video to tokens: `PerceiverImagePreprocessor` (Perceiver IO, sections 4.2 and 4.4).
 
 use candle_core::{Module, Tensor};
-use candle_nn::{Conv2d, Conv2dConfig, Linear};
+use candle_nn::{Conv2d, Conv2dConfig};
 use serde::Deserialize;
 
 use super::{Conv2dDownsample, space_to_depth};
 use crate::{
     error::{Error, Result},
-    perceiver::{Block, FourierOptions, Inputs, Join, PositionEncoding, PositionOptions, TrainableOptions, Weights},
+    perceiver::{Block, FourierOptions, Inputs, Join, Linear, PositionEncoding, PositionOptions, TrainableOptions, Weights},
 };
 
 /// How pixels become tokens.

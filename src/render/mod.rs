@@ -1,0 +1,5 @@
+//! Results to pixels.
+
+mod text;
+
+pub use text::{CHARACTER, draw_text};
