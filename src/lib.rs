@@ -8,6 +8,7 @@ pub mod error;
 pub mod formats;
 pub mod media;
 pub mod perceiver;
+pub mod render;
 pub mod scene;
 pub mod tasks;
 
