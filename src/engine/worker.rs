@@ -144,9 +144,12 @@ impl<W, R, F: FnMut(&[W]) -> Result<Vec<R>>> Shift<W, R, F> {
         while let Ok(first) = self.jobs.recv() {
             let batch = self.gather(first);
             if !batch.is_empty() && catch_unwind(AssertUnwindSafe(|| self.answer(batch))).is_err() {
-                return;
+                break;
             }
         }
+        // After a panic windows may still wait, and more may come as long as the handle lives. Letting each go tells its ticket that the
+        // worker has ended; a channel without a receiver would keep them, and their tickets would wait for ever.
+        while self.jobs.recv().is_ok() {}
     }
 
     /// The windows of one call: those that wait already and those that come before the timeout, without the cancelled.
