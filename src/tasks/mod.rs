@@ -1,8 +1,9 @@
 //! One file for each job: the only place where media meet tensors.
 
 mod optical_flow;
+mod raw;
 
 #[cfg(feature = "train")]
 pub(crate) use optical_flow::neighbourhoods;
-
 pub use optical_flow::{OpticalFlow, Tiling};
+pub use raw::RawModel;

@@ -4,6 +4,7 @@ use std::{ops::ControlFlow, path::PathBuf, thread, time::Instant};
 
 use candle_core::{DType, Device, Tensor, backprop::GradStore};
 use crossbeam_channel::{Receiver, bounded};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{AdamW, AdamWOptions, Curve, CurvePoint, FlowPair, FlowPairs, Schedule, Variables, state};
 use crate::{
@@ -70,6 +71,9 @@ pub struct FlowTrainer {
     curve: Curve,
     seconds: f64,
     step: u64,
+    /// One for each part of a batch, of one thread each: parts side by side keep the processor busier than the small operations of
+    /// one part spread over it.
+    workers: Vec<ThreadPool>,
 }
 
 impl FlowTrainer {
@@ -96,7 +100,10 @@ impl FlowTrainer {
         }
         let curve = Curve::open(&training.folder.join("curve.csv"), step)?;
         let seconds = curve.points().last().map_or(0.0, |point| point.seconds);
-        Ok(Self { training, device, variables, model, optimiser, curve, seconds, step })
+        let refused = |e: rayon::ThreadPoolBuildError| Error::option("threads", training.threads, format!("fewer ({e})"));
+        let workers = (0..training.threads).map(|_| ThreadPoolBuilder::new().num_threads(1).build().map_err(refused));
+        let workers = workers.collect::<Result<_>>()?;
+        Ok(Self { training, device, variables, model, optimiser, curve, seconds, step, workers })
     }
 
     /// Parameters of the model.
@@ -149,10 +156,13 @@ impl FlowTrainer {
         let results: Vec<Result<(f64, GradStore)>> = thread::scope(|scope| {
             let workers: Vec<_> = parts
                 .iter()
-                .map(|part| {
+                .zip(&self.workers)
+                .map(|(part, worker)| {
                     scope.spawn(move || {
-                        let loss = loss(model, config, part)?;
-                        Ok((f64::from(loss.to_scalar::<f32>()?), loss.backward()?))
+                        worker.install(|| {
+                            let loss = loss(model, config, part)?;
+                            Ok((f64::from(loss.to_scalar::<f32>()?), loss.backward()?))
+                        })
                     })
                 })
                 .collect();
