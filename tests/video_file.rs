@@ -226,7 +226,7 @@ fn damage_in_the_middle_is_counted_and_passed() {
 fn an_unknown_extension_or_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let format = uneven_format(64, 48);
-    for (name, reason) in [("clip.gif", "mkv"), ("nowhere/clip.mp4", "does not exist")] {
+    for (name, reason) in [("clip.gif", "mkv"), ("nowhere/clip.mp4", "nowhere/clip.mp4")] {
         let message = VideoWriter::create(folder.path().join(name), &format, Sound::None).unwrap_err().to_string();
         assert!(message.contains(reason), "{message}");
     }

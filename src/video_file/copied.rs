@@ -206,39 +206,29 @@ mod tests {
         (packets, apart)
     }
 
+    /// The run-in of a codec lies before zero, where QuickTime files may have packets and Matroska may not.
     #[test]
     fn sound_is_copied_bit_by_bit_and_lies_beside_its_pictures() {
         let folder = tempfile::tempdir().unwrap();
-        for (from, to, tolerance) in [
-            ("a.mp4", "b.mp4", 0),
-            ("a.mp4", "b.mov", 0),
-            ("a.mkv", "b.mkv", 0),
-            ("a.mkv", "c.mp4", 1000),
-            ("a.webm", "b.webm", 0),
+        for (from, to, tolerance, earliest) in [
+            ("a.mp4", "b.mp4", 0, i64::MIN),
+            ("a.mp4", "b.mov", 0, i64::MIN),
+            ("a.webm", "b.webm", 0, i64::MIN),
+            ("a.mkv", "b.mkv", 0, 0),
+            ("a.mp4", "c.mkv", 1000, 0),
+            ("a.mkv", "c.mp4", 1000, i64::MIN),
         ] {
             let (from, to) = (folder.path().join(from), folder.path().join(to));
             clip(&from);
             copy(&from, &to).unwrap();
-            let ((expected, _), (copied, apart)) = (sound(&from), sound(&to));
-            assert!(!apart && expected.len() > 40, "{}", to.display());
-            let bytes = |packets: &[(i64, Vec<u8>)]| packets.iter().map(|packet| packet.1.clone()).collect::<Vec<_>>();
-            assert!(bytes(&expected) == bytes(&copied), "{}", to.display());
-            for (a, b) in expected.iter().zip(&copied) {
-                assert!((a.0 - b.0).abs() <= tolerance, "{}: {} became {}", to.display(), a.0, b.0);
+            let ((mut expected, _), (copied, apart)) = (sound(&from), sound(&to));
+            expected.retain(|packet| packet.0 >= earliest);
+            assert_eq!((copied.len(), apart), (expected.len(), false), "{}", to.display());
+            for ((at, bytes), (copied_at, copied_bytes)) in expected.iter().zip(&copied) {
+                assert!(bytes == copied_bytes, "{} at {at}", to.display());
+                assert!((at - copied_at).abs() <= tolerance, "{}: {at} became {copied_at}", to.display());
             }
         }
-    }
-
-    #[test]
-    fn run_in_before_the_start_stays_out_where_nothing_may_lie_before_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("a.mp4"), folder.path().join("b.mkv"));
-        clip(&from);
-        copy(&from, &to).unwrap();
-        let ((expected, _), (copied, _)) = (sound(&from), sound(&to));
-        let heard: Vec<_> = expected.iter().filter(|packet| packet.0 >= 0).collect();
-        assert_eq!(heard.len(), copied.len());
-        assert!(heard.iter().zip(&copied).all(|(a, b)| (a.0 - b.0).abs() <= 1000));
     }
 
     #[test]

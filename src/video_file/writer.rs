@@ -14,7 +14,6 @@ use ffmpeg_next::{
     },
     rescale::TIME_BASE,
 };
-use tempfile::NamedTempFile;
 
 use super::{
     VideoFormat,
@@ -28,6 +27,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    formats::PendingFile,
     media::Frame,
 };
 
@@ -61,7 +61,7 @@ pub enum Sound<'a> {
 pub struct VideoWriter {
     path: PathBuf,
     output: Output,
-    unfinished: NamedTempFile,
+    unfinished: PendingFile,
     format: VideoFormat,
     timeline: Timeline,
     video: VideoEncoder,
@@ -89,8 +89,8 @@ impl VideoWriter {
         let codec = container.video_encoder(path)?;
         let failed = |error: LibavError| Error::format(path, format!("the video cannot be begun ({error})"));
 
-        let unfinished = beside(path, container.extension)?;
-        let file = unfinished.as_file().try_clone().map_err(Error::io(path))?;
+        let mut unfinished = PendingFile::create(path)?;
+        let file = unfinished.file().try_clone().map_err(Error::io(path))?;
         let mut output = StreamIo::from_write_seek(file)
             .and_then(|file| format::output_to_stream(file, None, Some(container.muxer)))
             .map_err(failed)?;
@@ -188,8 +188,7 @@ impl VideoWriter {
         let closed = self.output.write_trailer();
         closed.map_err(|error| self.failed("writing", error))?;
         drop(self.output);
-        self.unfinished.persist(&self.path).map_err(|error| Error::io(&self.path)(error.error))?;
-        Ok(())
+        self.unfinished.publish()
     }
 
     /// Moves the pictures that are ready into the file, each behind the copied sound that goes before it.
@@ -225,27 +224,6 @@ impl std::fmt::Debug for VideoWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("VideoWriter").field("path", &self.path).field("format", &self.format).finish_non_exhaustive()
     }
-}
-
-/// A file in the folder of `path` that vanishes when dropped.
-fn beside(path: &Path, extension: &str) -> Result<NamedTempFile> {
-    let folder = match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
-        Some(folder) => folder,
-        None => Path::new("."),
-    };
-    if !folder.is_dir() {
-        return Err(Error::format(path, format!("its folder {} does not exist", folder.display())));
-    }
-    let mut prefix = std::ffi::OsString::from(".");
-    prefix.push(path.file_stem().unwrap_or_default());
-    prefix.push(".");
-    let suffix = format!(".{extension}");
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(&suffix);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map_err(Error::io(path))
 }
 
 /// What keeps the times. Sound that begins before zero, the run-in of its codec, must not push the pictures later. QuickTime files
