@@ -2,9 +2,18 @@
 
 use std::path::Path;
 
-use ffmpeg_next::{Codec, encoder};
+use ffmpeg_next::{
+    Codec, Packet, Rational,
+    codec::Id,
+    encoder,
+    format::{self, context::Output},
+};
 
+use super::unwrapped::leading_samples;
 use crate::error::{Error, Result};
+
+/// The libavformat of FFmpeg 6.
+const FIRST_WITH_RUN_IN: u32 = 60;
 
 /// A kind of file that can hold frames at uneven times.
 #[derive(Debug)]
@@ -47,6 +56,21 @@ impl Container {
     pub(super) fn sound_encoder(&self, path: &Path) -> Result<Codec> {
         first_there(path, self.sound)
     }
+}
+
+/// Writes a packet of sound (or a subtitle) timed by `clock` to the stream it is marked for, between the other streams' packets.
+///
+/// Matroska tells how long the run-in of Opus is, and readers subtract it. FFmpeg before 6 tells it without adding it to the times.
+pub(super) fn write_sound(mut packet: Packet, clock: Rational, output: &mut Output) -> Result<(), ffmpeg_next::Error> {
+    let stream = output.stream(packet.stream()).ok_or(ffmpeg_next::Error::StreamNotFound)?;
+    packet.rescale_ts(clock, stream.time_base());
+    let matroska = matches!(output.format().name(), "matroska" | "webm");
+    if matroska && format::version() >> 16 < FIRST_WITH_RUN_IN && stream.parameters().id() == Id::OPUS {
+        let run_in = leading_samples(&stream);
+        packet.set_pts(packet.pts().map(|at| at + run_in));
+        packet.set_dts(packet.dts().map(|at| at + run_in));
+    }
+    packet.write_interleaved(output)
 }
 
 /// Every encoder that some container asks for, each once.

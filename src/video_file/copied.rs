@@ -13,6 +13,7 @@ use ffmpeg_next::{
 };
 
 use super::{
+    container::write_sound,
     input::{self, is_damage, start_ticks},
     unwrapped::{describe_as, discard, holds, leading_samples},
 };
@@ -147,9 +148,7 @@ impl Route {
         packet.set_pts(Some(pts.unwrap_or(dts).max(dts)));
         packet.set_position(-1);
         packet.set_stream(self.to);
-        let clock = output.stream(self.to).ok_or(ffmpeg_next::Error::Bug)?.time_base();
-        packet.rescale_ts(self.clock, clock);
-        packet.write_interleaved(output)
+        write_sound(packet, self.clock, output)
     }
 }
 

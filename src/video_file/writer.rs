@@ -17,7 +17,7 @@ use ffmpeg_next::{
 
 use super::{
     VideoFormat,
-    container::Container,
+    container::{Container, write_sound},
     copied::CopiedStreams,
     encoder::{VideoEncoder, rational},
     libav,
@@ -166,7 +166,7 @@ impl VideoWriter {
             return Err(Error::option("sound", "samples", "samples only for a writer created with Sound::Samples"));
         };
         let (stream, clock, packets) = (*stream, encoder.clock(), encoder.send(samples));
-        self.write_packets(packets.map_err(|error| self.failed("encoding sound", error))?, stream, clock)
+        self.write_samples(packets.map_err(|error| self.failed("encoding sound", error))?, stream, clock)
     }
 
     /// Writes what the encoders still hold and the rest of the sound, closes the file and gives it its name.
@@ -182,7 +182,7 @@ impl VideoWriter {
             Track::Copied(copied) => copied.write(&mut self.output, None, &self.path)?,
             Track::Samples { encoder, stream } => {
                 let (stream, clock, packets) = (*stream, encoder.clock(), encoder.finish());
-                self.write_packets(packets.map_err(|error| self.failed("encoding sound", error))?, stream, clock)?;
+                self.write_samples(packets.map_err(|error| self.failed("encoding sound", error))?, stream, clock)?;
             }
         }
         let closed = self.output.write_trailer();
@@ -201,16 +201,21 @@ impl VideoWriter {
                 let until = packet.dts().map(|at| at.rescale(clock, TIME_BASE));
                 copied.write(&mut self.output, until, &self.path)?;
             }
-            self.write_packets([packet], VIDEO, clock)?;
+            self.write_picture(packet, clock)?;
         }
     }
 
-    fn write_packets(&mut self, packets: impl IntoIterator<Item = Packet>, stream: usize, clock: Rational) -> Result<()> {
-        let Some(to) = self.output.stream(stream).map(|stream| stream.time_base()) else { return Ok(()) };
+    fn write_picture(&mut self, mut packet: Packet, clock: Rational) -> Result<()> {
+        let Some(to) = self.output.stream(VIDEO).map(|stream| stream.time_base()) else { return Ok(()) };
+        packet.set_stream(VIDEO);
+        packet.rescale_ts(clock, to);
+        packet.write_interleaved(&mut self.output).map_err(|error| self.failed("writing", error))
+    }
+
+    fn write_samples(&mut self, packets: Vec<Packet>, stream: usize, clock: Rational) -> Result<()> {
         for mut packet in packets {
             packet.set_stream(stream);
-            packet.rescale_ts(clock, to);
-            packet.write_interleaved(&mut self.output).map_err(|error| self.failed("writing", error))?;
+            write_sound(packet, clock, &mut self.output).map_err(|error| self.failed("writing sound", error))?;
         }
         Ok(())
     }
