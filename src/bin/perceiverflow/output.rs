@@ -1,0 +1,65 @@
+//! What the program may write to, and how it speaks.
+
+use std::{
+    io::{ErrorKind, Write},
+    path::Path,
+};
+
+use perceiverflow::{Error, Result};
+
+/// Refuses an output file before any work is done: one that is there already unless `overwrite`, one that is also an input, and one
+/// whose folder is missing.
+pub(crate) fn check_file(path: &Path, overwrite: bool, inputs: &[&Path]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(Error::format(path, format!("its folder {} does not exist", folder.display())));
+    }
+    let same = |input: &&&Path| input.canonicalize().is_ok_and(|input| path.canonicalize().is_ok_and(|output| output == input));
+    if inputs.iter().find(same).is_some() {
+        return Err(Error::format(path, "the output is the input; give another name"));
+    }
+    if path.exists() && !overwrite {
+        return Err(Error::format(path, "the file exists; give -y to overwrite it"));
+    }
+    Ok(())
+}
+
+/// A folder for many small files, named after their origin and numbered.
+#[derive(Debug)]
+pub(crate) struct Series<'a> {
+    folder: &'a Path,
+    name: String,
+}
+
+impl<'a> Series<'a> {
+    /// Makes the folder, and refuses one with files of this series unless `overwrite`.
+    pub(crate) fn begin(folder: &'a Path, origin: &Path, overwrite: bool) -> Result<Self> {
+        let name = origin.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let series = Self { folder, name };
+        let first = series.path(0, ".flo");
+        if first.exists() && !overwrite {
+            return Err(Error::format(first, "the file exists; give -y to overwrite it and those after it"));
+        }
+        Ok(series)
+    }
+
+    /// The file of this number: `FOLDER/NAME_000012ENDING`.
+    pub(crate) fn path(&self, number: u64, ending: &str) -> std::path::PathBuf {
+        self.folder.join(format!("{}_{number:06}{ending}", self.name))
+    }
+}
+
+/// Puts a report on standard output. A reader that has seen enough is no error.
+pub(crate) fn report(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::io("standard output")(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Says on standard error what went wrong, in one line.
+pub(crate) fn complain(message: &str) {
+    let line: Vec<&str> = message.split_whitespace().collect();
+    eprintln!("perceiverflow: {}", line.join(" "));
+}
