@@ -15,7 +15,7 @@ use ffmpeg_next::{
 
 use super::{
     libav,
-    unwrapped::{indexed_bytes, start_time},
+    unwrapped::{has_running_clock, indexed_bytes, start_time},
 };
 use crate::error::{Error, Result};
 
@@ -53,15 +53,16 @@ pub(super) fn open(path: &Path) -> Result<Input> {
     Ok(input)
 }
 
-/// Where times are counted from, in ticks of `clock`: the start of the container. Sound that begins before zero is the run-in of its
-/// codec, which nobody hears; only pictures before zero move the start there.
+/// Where times are counted from, in ticks of `clock`: the container's zero, or the first picture's time where that is below. Sound
+/// may begin before zero: it is the run-in of its codec, which nobody hears. Transport and program streams have no zero, their clock
+/// runs on from anywhere; there it is the start of the earliest stream.
 pub(super) fn start_ticks(input: &Input, clock: Rational) -> i64 {
+    let zero = if has_running_clock(input) { start_time(input).unwrap_or(0) } else { 0 };
     let pictures = input
         .streams()
         .filter(|stream| stream.parameters().medium() == media::Type::Video && stream.start_time() != AV_NOPTS_VALUE)
-        .map(|stream| stream.start_time().rescale(stream.time_base(), TIME_BASE))
-        .fold(0, i64::min);
-    start_time(input).unwrap_or(0).max(pictures).rescale(TIME_BASE, clock)
+        .map(|stream| stream.start_time().rescale(stream.time_base(), TIME_BASE));
+    pictures.fold(zero, i64::min).rescale(TIME_BASE, clock)
 }
 
 /// Whether a read is worth repeating: the demuxer finds its way again after broken data.

@@ -3,8 +3,8 @@
 //! [`VideoReader`] turns any file into upright RGB [`Frame`](crate::media::Frame)s with their times; [`VideoWriter`] turns such
 //! frames into a file again, with the same times and the sound of the original. The only folder that names libav's types.
 //!
-//! Times count from the start of the container, the earliest of its streams, so that picture and sound keep their distance. Tick
-//! for tick they are those of the file: a frame's time is a whole number of the stream's ticks, whatever its frame rate does.
+//! Times are those of the file, tick for tick, whatever its frame rate does. They count from the container's zero, in transport
+//! streams, which have none, from the start of the earliest stream; so picture and sound keep their distance.
 
 mod colour;
 mod container;

@@ -54,6 +54,13 @@ pub(super) fn start_time(input: &Input) -> Option<i64> {
     Some(unsafe { (*input.as_ptr()).start_time }).filter(|&start| start != ffi::AV_NOPTS_VALUE)
 }
 
+/// Whether the times of a container begin anywhere and may jump.
+#[allow(unsafe_code)]
+pub(super) fn has_running_clock(input: &Input) -> bool {
+    // SAFETY: an open context has a format, which is a static description.
+    unsafe { (*(*input.as_ptr()).iformat).flags & ffi::AVFMT_TS_DISCONT != 0 }
+}
+
 /// Whether the file's duration was read from it, not reckoned from its bit rate.
 #[allow(unsafe_code)]
 pub(super) fn duration_is_declared(input: &Input) -> bool {

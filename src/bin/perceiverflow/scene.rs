@@ -1,11 +1,6 @@
 //! `perceiverflow scene`: a clip of our own whose flow is known exactly.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    str::FromStr,
-    sync::Arc,
-};
+use std::{io::Write, path::PathBuf, str::FromStr, sync::Arc};
 
 use clap::Args;
 use perceiverflow::{
@@ -94,8 +89,8 @@ impl Arguments {
         check_file(&self.output, self.overwrite, &[])?;
         let interrupt = Interrupt::listen();
         let scene = demo_scene(self.size.width, self.size.height);
-        let flo = self.flo.as_deref().map(|folder| Series::begin(folder, &self.output, self.overwrite)).transpose()?;
-        let pairs = self.pairs.as_deref().map(|folder| Series::begin(folder, &self.output, self.overwrite)).transpose()?;
+        let mut flo = self.flo.as_deref().map(|folder| Series::begin(folder, &self.output, self.overwrite)).transpose()?;
+        let mut pairs = self.pairs.as_deref().map(|folder| Series::begin(folder, &self.output, self.overwrite)).transpose()?;
 
         let format = VideoFormat::new(self.size.width, self.size.height, self.rate)?;
         let sound = Sound::Samples { rate: SAMPLE_RATE, channels: CHANNELS };
@@ -115,29 +110,28 @@ impl Arguments {
                 next = Arc::new(scene.picture(t1));
                 if flo.is_some() || pairs.is_some() {
                     let (flow, visible) = scene.flow(t0, t1);
-                    if let Some(series) = &flo {
-                        write_flow(series.path(number, ".flo"), &flow)?;
+                    if let Some(series) = &mut flo {
+                        series.write(number, ".flo", |path| write_flow(path, &flow))?;
                     }
-                    if let Some(series) = &pairs {
+                    if let Some(series) = &mut pairs {
                         write_pair(series, number, [&picture, &next], &flow, &visible)?;
                     }
                 }
             }
         }
         writer.finish()?;
+        flo.into_iter().chain(pairs).for_each(Series::keep);
         progress.finish();
         Ok(())
     }
 }
 
-fn write_pair(series: &Series<'_>, number: u64, pictures: [&Picture; 2], flow: &FlowField, visible: &[bool]) -> Result<()> {
-    let save = |path: &Path, picture: &Picture| write_beside(path, |file| file.write_all(&picture.to_png()));
-    for (ending, picture) in ["_1.png", "_2.png"].iter().zip(pictures) {
-        save(&series.path(number, ending), picture)?;
-    }
+fn write_pair(series: &mut Series<'_>, number: u64, pictures: [&Picture; 2], flow: &FlowField, visible: &[bool]) -> Result<()> {
     let mask = Picture::from_fn(flow.width(), flow.height(), |x, y| [u8::from(visible[y * flow.width() + x]) * 255; 3]);
-    save(&series.path(number, "_valid.png"), &mask)?;
-    write_flow(series.path(number, ".flo"), flow)
+    for (ending, picture) in [("_1.png", pictures[0]), ("_2.png", pictures[1]), ("_valid.png", &mask)] {
+        series.write(number, ending, |path| write_beside(path, |file| file.write_all(&picture.to_png())))?;
+    }
+    series.write(number, ".flo", |path| write_flow(path, flow))
 }
 
 /// The sound of a scene, handed out as far as the pictures have come.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -66,7 +66,7 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
     let (frames, decoded) = bounded(QUEUE);
     let (estimates, estimated) = bounded(QUEUE);
     let decoding = stage("decode", move || decode(reader, &frames))?;
-    let pairing = Pairing::new(job.distance);
+    let pairing = Pairing::new(job.input, job.distance);
     let modelling = stage("model", move || estimate(session, pairing, &decoded, &estimates))?;
     let mut sink = Sink { writer, series, style: &job.style, progress };
     let outcome = sink.take_all(&estimated, &interrupt);
@@ -132,15 +132,16 @@ fn estimate(
 
 /// Puts each frame together with the flow that begins at it, or the newest where it has none.
 struct Pairing {
+    video: PathBuf,
     distance: usize,
     waiting: VecDeque<Frame>,
     newest: Option<Arc<FlowField>>,
 }
 
 impl Pairing {
-    /// For windows of frames `distance` apart.
-    fn new(distance: usize) -> Self {
-        Self { distance, waiting: VecDeque::new(), newest: None }
+    /// For windows of frames of `video` that are `distance` apart.
+    fn new(video: &Path, distance: usize) -> Self {
+        Self { video: video.to_owned(), distance, waiting: VecDeque::new(), newest: None }
     }
 
     /// Takes the next frame and the flow of the window that it completes; returns the frame whose turn it is.
@@ -157,10 +158,14 @@ impl Pairing {
 
     /// The frames that are too late to begin a window.
     fn finish(self) -> impl Iterator<Item = Result<Estimate>> {
-        let (field, given, distance) = (self.newest, self.waiting.len(), self.distance);
-        self.waiting.into_iter().map(move |frame| match field.clone() {
+        let Self { video, distance, waiting, newest } = self;
+        let frames = waiting.len();
+        waiting.into_iter().map(move |frame| match newest.clone() {
             Some(field) => Ok(Estimate { frame, field, window: None }),
-            None => Err(Error::option("frame-distance", distance, format!("less than the {given} frames of the video"))),
+            None => {
+                let reason = format!("no two of its frames are {distance} apart, {frames} in all; accepted is a longer video");
+                Err(Error::format(&video, reason))
+            }
         })
     }
 }
@@ -186,10 +191,13 @@ impl Sink<'_> {
         }
     }
 
-    /// Gives the output its name.
+    /// Gives the output its name, and lets it stay.
     fn finish(self) -> Result<()> {
         if let Some(writer) = self.writer {
             writer.finish()?;
+        }
+        if let Some(series) = self.series {
+            series.keep();
         }
         self.progress.finish();
         Ok(())
@@ -197,8 +205,8 @@ impl Sink<'_> {
 
     fn take(&mut self, estimate: Estimate) -> Result<()> {
         let Estimate { mut frame, field, window } = estimate;
-        if let Some((series, number)) = self.series.as_ref().zip(window) {
-            write_flow(series.path(number, ".flo"), &field)?;
+        if let Some((series, number)) = self.series.as_mut().zip(window) {
+            series.write(number, ".flo", |path| write_flow(path, &field))?;
         }
         if let Some(writer) = &mut self.writer {
             draw_flow(Arc::make_mut(&mut frame.picture), &field, self.style)?;
@@ -239,7 +247,7 @@ mod tests {
 
     /// For each frame of a video of `frames`: the window whose flow is drawn on it, and whether it is its own.
     fn paired(distance: u64, interval: u64, frames: u64) -> Vec<(u64, u64, bool)> {
-        let mut pairing = Pairing::new(distance as usize);
+        let mut pairing = Pairing::new(Path::new("clip.mp4"), distance as usize);
         let mut all: Vec<Estimate> = (0..frames).filter_map(|n| pairing.push(frame(n), result(n, distance, interval))).collect();
         all.extend(pairing.finish().map(Result::unwrap));
         let number = |estimate: &Estimate| estimate.frame.time.as_millis() as u64 / 40;
@@ -255,9 +263,9 @@ mod tests {
 
     #[test]
     fn a_video_without_a_window_is_an_error() {
-        let mut pairing = Pairing::new(1);
+        let mut pairing = Pairing::new(Path::new("clip.mp4"), 1);
         assert!(pairing.push(frame(0), None).is_none());
         let message = pairing.finish().next().unwrap().err().unwrap().to_string();
-        assert!(message.contains("frame-distance = 1") && message.contains("1 frames"), "{message}");
+        assert!(message.contains("clip.mp4") && message.contains("1 in all"), "{message}");
     }
 }
