@@ -13,5 +13,7 @@ pub mod scene;
 pub mod tasks;
 #[cfg(feature = "train")]
 pub mod train;
+#[cfg(feature = "video-file")]
+pub mod video_file;
 
 pub use error::{Error, Result};

@@ -1,12 +1,105 @@
-//! temporary
+//! The program `perceiverflow`: arguments to validated options to work, one file for each command.
+//!
+//! Exit codes: 0 when all went well, 1 with one line on standard error when something failed, 2 for wrong usage, 130 after Ctrl-C.
+
+mod doctor;
+mod evaluate;
+mod flow;
+mod interrupt;
+mod model;
+mod output;
+mod progress;
+#[cfg(feature = "video-file")]
+mod scene;
+mod tensors;
+#[cfg(feature = "train")]
 mod train;
-use clap::Parser;
-#[derive(clap::Parser)]
-enum Cli {
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use perceiverflow::{Error, Result};
+
+/// Perceiver IO models on video files and pictures.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110, arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  perceiverflow doctor
+  perceiverflow flow clip.mp4 -o flow.mp4
+  perceiverflow flow first.png second.png -o flow.flo
+
+`perceiverflow COMMAND --help` tells what a command takes, with units, ranges and defaults.")]
+struct Arguments {
+    /// Show the messages of the FFmpeg libraries
+    #[arg(short, long, global = true)]
+    verbose: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Flow(flow::Arguments),
+    #[command(subcommand)]
+    Evaluate(evaluate::Arguments),
+    #[cfg(feature = "video-file")]
+    Scene(scene::Arguments),
+    Tensors(tensors::Arguments),
+    #[cfg(feature = "train")]
     #[command(subcommand)]
     Train(train::TrainCommand),
+    Doctor(doctor::Arguments),
 }
-fn main() {
-    let Cli::Train(c) = Cli::parse();
-    train::run(c).unwrap();
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    #[cfg(feature = "video-file")]
+    perceiverflow::video_file::show_libav_messages(arguments.verbose);
+    match run(arguments.command) {
+        Ok(code) => code,
+        Err(Error::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            output::complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Flow(arguments) => {
+            arguments.check().unwrap_or_else(|reason| misused("flow", &reason));
+            arguments.run()?;
+        }
+        Command::Evaluate(arguments) => arguments.run()?,
+        #[cfg(feature = "video-file")]
+        Command::Scene(arguments) => arguments.run()?,
+        Command::Tensors(arguments) => return arguments.run(),
+        #[cfg(feature = "train")]
+        Command::Train(command) => train::run(command)?,
+        Command::Doctor(arguments) => return arguments.run(),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the program as the parser does when arguments do not go together.
+fn misused(command: &str, reason: &str) -> ! {
+    let mut program = Arguments::command();
+    program.build();
+    match program.find_subcommand_mut(command) {
+        Some(command) => command.error(ErrorKind::ArgumentConflict, reason).exit(),
+        None => program.error(ErrorKind::ArgumentConflict, reason).exit(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_hold_together() {
+        Arguments::command().debug_assert();
+    }
 }
