@@ -235,7 +235,7 @@ fn linspace(start: f32, end: f32, count: usize) -> Vec<f32> {
 
 /// A learned table of positions.
 #[derive(Clone, Debug)]
-pub struct TrainablePositions {
+struct TrainablePositions {
     table: Tensor,
 }
 
@@ -244,13 +244,13 @@ impl TrainablePositions {
     ///
     /// # Errors
     /// When the tensor is missing or has another shape.
-    pub fn new(options: &TrainableOptions, weights: &Weights<'_>) -> Result<Self> {
+    fn new(options: &TrainableOptions, weights: &Weights<'_>) -> Result<Self> {
         let rows: usize = options.index_dims.iter().product();
         Ok(Self { table: weights.get((rows, options.num_channels), "position_embeddings")? })
     }
 
     /// The table, rows × channels.
-    pub fn table(&self) -> &Tensor {
+    fn table(&self) -> &Tensor {
         &self.table
     }
 
@@ -259,7 +259,7 @@ impl TrainablePositions {
     ///
     /// # Errors
     /// When the table is no square, or what the tensor library says.
-    pub fn interpolated(&self, height: usize, width: usize) -> Result<Tensor> {
+    fn interpolated(&self, height: usize, width: usize) -> Result<Tensor> {
         let (rows, channels) = self.table.dims2()?;
         let side = rows.isqrt();
         if (height, width) == (side, side) {

@@ -99,8 +99,8 @@ impl Arguments {
         let model = RawModel::open(&self.model, self.device, self.precision)?;
         let results = model.run(&with_prefix("in."), &self.arguments, keep)?;
         if let Some(path) = &self.output {
-            let named: BTreeMap<String, &Tensor> = results.iter().map(|(name, tensor)| (format!("out.{name}"), tensor)).collect();
-            let bytes = safetensors::serialize(&named, None).map_err(|e| Error::format(path, e.to_string()))?;
+            let named = results.iter().map(|(name, tensor)| (format!("out.{name}"), tensor));
+            let bytes = safetensors::serialize(named, None).map_err(|e| Error::format(path, e.to_string()))?;
             write_beside(path, |file| file.write_all(&bytes))?;
         }
         if !self.compare {
