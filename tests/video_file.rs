@@ -9,7 +9,7 @@ use std::{
 
 use perceiverflow::{
     media::{Frame, Picture},
-    video_file::{Ratio, Sound, VideoFormat, VideoReader, VideoWriter},
+    video_file::{Ratio, Sound, VideoFormat, VideoReader, VideoWriter, show_libav_messages},
 };
 
 const RATE: Ratio = Ratio { numerator: 16_000, denominator: 1 };
@@ -34,6 +34,7 @@ fn uneven_format(width: usize, height: usize) -> VideoFormat {
 
 /// A clip of 12 uneven frames with sound.
 fn write_uneven(path: &Path, width: usize, height: usize) {
+    show_libav_messages(false);
     let format = uneven_format(width, height);
     let mut writer = VideoWriter::create(path, &format, Sound::Samples { rate: 48_000, channels: 1 }).unwrap();
     for (number, &ticks) in UNEVEN.iter().enumerate() {
@@ -46,6 +47,7 @@ fn write_uneven(path: &Path, width: usize, height: usize) {
 }
 
 fn read(path: &Path) -> (VideoFormat, Vec<Frame>) {
+    show_libav_messages(false);
     let mut reader = VideoReader::open(path).unwrap();
     let mut frames = Vec::new();
     while let Some(frame) = reader.next_frame().unwrap() {
@@ -57,6 +59,7 @@ fn read(path: &Path) -> (VideoFormat, Vec<Frame>) {
 
 /// Through reader and writer with the sound copied; the times that were read.
 fn copy(from: &Path, to: &Path) -> Vec<Duration> {
+    show_libav_messages(false);
     let mut reader = VideoReader::open(from).unwrap();
     let mut writer = VideoWriter::create(to, &reader.format(), Sound::Copied(from)).unwrap();
     let mut times = Vec::new();

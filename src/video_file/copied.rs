@@ -159,12 +159,13 @@ mod tests {
     use super::*;
     use crate::{
         media::{Frame, Picture},
-        video_file::{Ratio, Sound, VideoFormat, VideoReader, VideoWriter},
+        video_file::{Ratio, Sound, VideoFormat, VideoReader, VideoWriter, show_libav_messages},
     };
 
     const RATE: Ratio = Ratio { numerator: 25, denominator: 1 };
 
     fn clip(path: &Path) {
+        show_libav_messages(false);
         let format = VideoFormat::new(64, 48, RATE).unwrap();
         let mut writer = VideoWriter::create(path, &format, Sound::Samples { rate: 48_000, channels: 2 }).unwrap();
         for number in 0..25_u64 {
@@ -220,8 +221,9 @@ mod tests {
             let (from, to) = (folder.path().join(from), folder.path().join(to));
             clip(&from);
             copy(&from, &to).unwrap();
-            let ((mut expected, _), (copied, apart)) = (sound(&from), sound(&to));
+            let ((mut expected, _), (mut copied, apart)) = (sound(&from), sound(&to));
             expected.retain(|packet| packet.0 >= earliest);
+            copied.retain(|packet| packet.0 >= earliest);
             assert_eq!((copied.len(), apart), (expected.len(), false), "{}", to.display());
             for ((at, bytes), (copied_at, copied_bytes)) in expected.iter().zip(&copied) {
                 assert!(bytes == copied_bytes, "{} at {at}", to.display());

@@ -5,12 +5,16 @@
 mod doctor;
 mod evaluate;
 mod flow;
+#[cfg(feature = "video-file")]
 mod interrupt;
 mod model;
 mod output;
+#[cfg(feature = "video-file")]
 mod progress;
 #[cfg(feature = "video-file")]
 mod scene;
+#[cfg(feature = "video-file")]
+mod series;
 mod tensors;
 #[cfg(feature = "train")]
 mod train;
@@ -32,6 +36,7 @@ Examples:
 `perceiverflow COMMAND --help` tells what a command takes, with units, ranges and defaults.")]
 struct Arguments {
     /// Show the messages of the FFmpeg libraries
+    #[cfg(feature = "video-file")]
     #[arg(short, long, global = true)]
     verbose: bool,
 

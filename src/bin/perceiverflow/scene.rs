@@ -11,11 +11,7 @@ use perceiverflow::{
     video_file::{Ratio, Sound, VideoFormat, VideoWriter},
 };
 
-use crate::{
-    interrupt::Interrupt,
-    output::{Series, check_file},
-    progress::Progress,
-};
+use crate::{interrupt::Interrupt, output::check_file, progress::Progress, series::Series};
 
 /// The sound of a scene comes from where its shapes are.
 const CHANNELS: u32 = 2;

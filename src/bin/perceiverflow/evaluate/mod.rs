@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use perceiverflow::{
-    Result,
+    Error, Result,
     formats::read_flow,
     media::{FlowField, Picture},
     tasks::{FlowError, OpticalFlow, Tiling},
@@ -83,9 +83,10 @@ fn measure(model: &OpticalFlow, tiling: Tiling, pair: &Pair) -> Result<Measured>
     };
     let estimate = model.estimate(&[(&first, &second)], tiling)?.remove(0);
     let still = FlowField::from_fn(truth.width(), truth.height(), |_, _| [0.0; 2]);
-    let score = |mask: Option<&[bool]>| -> Result<Score> {
-        Ok(Score { estimate: FlowError::between(&estimate, &truth, mask)?, zero: FlowError::between(&still, &truth, mask)? })
+    let compare = |flow: &FlowField, mask: Option<&[bool]>| {
+        FlowError::between(flow, &truth, mask).map_err(|error| Error::format(&pair.flow, error.to_string()))
     };
+    let score = |mask| Ok::<_, Error>(Score { estimate: compare(&estimate, mask)?, zero: compare(&still, mask)? });
     Ok(Measured {
         name: pair.name.clone(),
         width: truth.width(),

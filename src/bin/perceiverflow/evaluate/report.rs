@@ -47,10 +47,7 @@ impl Score {
 impl<'a> Report<'a> {
     /// A report on one pair or more.
     pub(super) fn new(model: &'a str, hash: &'a str, pairs: Vec<Measured>) -> Self {
-        let mean = Score {
-            estimate: mean(pairs.iter().map(|pair| pair.all.estimate)),
-            zero: mean(pairs.iter().map(|pair| pair.all.zero)),
-        };
+        let mean = Score { estimate: mean(&pairs, |score| &score.estimate), zero: mean(&pairs, |score| &score.zero) };
         Self { model, hash, pairs, mean }
     }
 
@@ -88,16 +85,17 @@ struct Table {
 
 impl Table {
     fn score(&mut self, name: &str, which: &str, score: &Score) {
-        self.error(name, &format!("model{which}"), &score.estimate, format!("{:.3}", score.ratio()));
-        self.error("", &format!("zero{which}"), &score.zero, String::new());
+        self.error(name, &format!("model{which}"), &score.estimate, &format!("{:.3}", score.ratio()));
+        self.error("", &format!("zero{which}"), &score.zero, "");
     }
 
-    fn error(&mut self, name: &str, flow: &str, error: &FlowError, ratio: String) {
+    fn error(&mut self, name: &str, flow: &str, error: &FlowError, ratio: &str) {
         let share = |share: f64| format!("{:.1} %", 100.0 * share);
         let pixels = |pixels: f64| format!("{pixels:.3}");
         let shares = [share(error.over_1px), share(error.over_3px), share(error.fl_all)];
         let [over_1px, over_3px, fl_all] = shares;
-        let cells = [error.pixels.to_string(), pixels(error.epe), pixels(error.median), over_1px, over_3px, fl_all, ratio];
+        let cells =
+            [error.pixels.to_string(), pixels(error.epe), pixels(error.median), over_1px, over_3px, fl_all, ratio.to_owned()];
         self.line(name, flow, cells);
     }
 
@@ -111,12 +109,12 @@ impl Table {
     }
 }
 
-/// The mean of every measure, and the sum of the pixels.
-fn mean(errors: impl ExactSizeIterator<Item = FlowError> + Clone) -> FlowError {
-    let count = errors.len().max(1) as f64;
-    let of = |measure: fn(&FlowError) -> f64| errors.clone().map(|error| measure(&error)).sum::<f64>() / count;
+/// The mean of every measure over the pairs, and the sum of the pixels.
+fn mean(pairs: &[Measured], which: fn(&Score) -> &FlowError) -> FlowError {
+    let errors = || pairs.iter().map(|pair| which(&pair.all));
+    let of = |measure: fn(&FlowError) -> f64| errors().map(measure).sum::<f64>() / pairs.len() as f64;
     FlowError {
-        pixels: errors.clone().map(|error| error.pixels).sum(),
+        pixels: errors().map(|error| error.pixels).sum(),
         epe: of(|error| error.epe),
         median: of(|error| error.median),
         over_1px: of(|error| error.over_1px),

@@ -21,8 +21,9 @@ use perceiverflow::{
 use crate::{
     interrupt::Interrupt,
     model::FlowModelArguments,
-    output::{Series, check_file, complain},
+    output::{check_file, complain},
     progress::Progress,
+    series::Series,
 };
 
 /// Frames that may wait between two stages: enough to even out their pace, few enough to hold in memory.
