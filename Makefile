@@ -10,7 +10,8 @@ SHELL := /bin/bash
 # GStreamer to build against and to run pipelines with, FFmpeg's libraries, and what reads their headers.
 PACKAGES := pkg-config clang \
 	libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
-	gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
+	gstreamer1.0-tools gstreamer1.0-plugins-base-apps \
+	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav \
 	libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libswresample-dev
 

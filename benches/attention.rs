@@ -12,8 +12,11 @@ criterion_group!(benches, attention);
 
 fn attention(criterion: &mut Criterion) {
     // (what, heads, queries, keys, channels of a head)
-    let shapes =
-        [("latents", 8, 512, 512, 128), ("encoder of a small flow model", 1, 96, 768, 192), ("encoder of 50176 pixels", 1, 512, 50176, 261)];
+    let shapes = [
+        ("latents", 8, 512, 512, 128),
+        ("encoder of a small flow model", 1, 96, 768, 192),
+        ("encoder of 50176 pixels", 1, 512, 50176, 261),
+    ];
     for (what, heads, queries, keys, channels) in shapes {
         let mut group = criterion.benchmark_group(format!("attention, {what}"));
         group.sample_size(10);

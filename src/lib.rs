@@ -1,4 +1,40 @@
-//! Perceiver IO on live media.
+//! Perceiver IO (Jaegle et al. 2021) on live media: a library to embed, the program `perceiverflow`, and, in a crate of their own, the
+//! GStreamer elements.
+//!
+//! The data goes one way, through modules that import only what lies below them:
+//!
+//! ```text
+//! video file or pipeline → media → tasks → perceiver (preprocess → encoder → decode) → tasks → render, formats
+//! ```
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`media`] | pictures, frames and flow fields with their times; which frames make one model call |
+//! | [`perceiver`] | the model family with its published names: tensors in, tensors out |
+//! | [`checkpoint`] | weights by published tensor names: a folder, or a model that is built in |
+//! | [`tasks`] | one file for each job: media to tensors, tensors to results |
+//! | [`engine`] | a session for one stream, a worker thread for many |
+//! | [`render`], [`formats`] | results to pixels, results to bytes |
+//! | [`scene`] | moving scenes with exact flow and sound |
+//! | `video_file` | video files in and out (feature `video-file`) |
+//! | `train` | trainers (feature `train`) |
+//!
+//! Optical flow of two pictures, with the model that is built in:
+//!
+//! ```
+//! use perceiverflow::{
+//!     compute::{DeviceChoice, Precision},
+//!     scene::demo_scene,
+//!     tasks::{OpticalFlow, Tiling},
+//! };
+//!
+//! let scene = demo_scene(160, 120);
+//! let (first, second) = (scene.picture(0.0), scene.picture(1.0));
+//! let task = OpticalFlow::open("builtin:flow", DeviceChoice::Auto, Precision::Auto)?;
+//! let fields = task.estimate(&[(&first, &second)], Tiling::default())?;
+//! println!("mean motion: {:.2} pixels", fields[0].mean_magnitude());
+//! # Ok::<(), perceiverflow::Error>(())
+//! ```
 
 pub mod builtin;
 pub mod checkpoint;

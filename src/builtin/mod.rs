@@ -1,6 +1,4 @@
-//! The small trained models that ship inside the crate, each with its model card.
-
-use crate::perceiver::PerceiverConfig;
+//! The small trained models that ship inside the crate, each with its model card. Only their bytes: `checkpoint` opens them.
 
 /// A model that is part of the program.
 #[derive(Clone, Copy, Debug)]
@@ -16,11 +14,9 @@ pub struct Builtin {
 }
 
 /// Every built-in model.
-pub const MODELS: &[Builtin] = &[];
-
-/// The configuration of `builtin:flow`, as a start for models of one's own.
-pub fn flow_config() -> PerceiverConfig {
-    serde_json::from_str(FLOW_CONFIG).expect("a test reads it")
-}
-
-const FLOW_CONFIG: &str = include_str!("flow/config.json");
+pub const MODELS: &[Builtin] = &[Builtin {
+    name: "flow",
+    config: include_str!("flow/config.json"),
+    weights: include_bytes!("flow/model.safetensors"),
+    card: include_str!("flow/README.md"),
+}];

@@ -44,6 +44,10 @@ pub enum Activation {
     Tanh,
 }
 
+/// The reference's own digits of 1/√2, and its deviation.
+const LAPLACE_MEAN: f64 = 707_107e-6;
+const LAPLACE_DEVIATION: f64 = 0.282_095;
+
 impl Activation {
     /// Applies it to every element.
     ///
@@ -54,7 +58,7 @@ impl Activation {
             Self::Gelu => compute::gelu(x),
             Self::Gelu10 => compute::gelu(x)?.clamp(-10.0, 10.0),
             Self::GeluNew => x.gelu(),
-            Self::Laplace => (((x - 0.707_107)? / (0.282_095 * std::f64::consts::SQRT_2))?.erf()? + 1.0)? * 0.5,
+            Self::Laplace => (((x - LAPLACE_MEAN)? / (LAPLACE_DEVIATION * std::f64::consts::SQRT_2))?.erf()? + 1.0)? * 0.5,
             Self::LeakyRelu => candle_nn::ops::leaky_relu(x, 0.01),
             Self::Linear => Ok(x.clone()),
             Self::Mish => candle_nn::ops::mish(x),

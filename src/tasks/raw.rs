@@ -8,7 +8,10 @@ use crate::{
     checkpoint::Checkpoint,
     compute::{DeviceChoice, Precision},
     error::{Error, Result},
-    perceiver::{Keep, models::{ModelOutput, PerceiverForOpticalFlow}},
+    perceiver::{
+        Keep,
+        models::{ModelOutput, PerceiverForOpticalFlow},
+    },
 };
 
 /// A model that takes and gives tensors.
@@ -63,7 +66,8 @@ impl RawModel {
             return Err(Error::option("--arg", format!("{name}={value}"), accepted));
         }
         let argument = |name: &str| -> Result<Tensor> {
-            let tensor = arguments.get(name).ok_or_else(|| Error::tensor(format!("in.{name}"), "nothing", "a tensor of that name"))?;
+            let tensor =
+                arguments.get(name).ok_or_else(|| Error::tensor(format!("in.{name}"), "nothing", "a tensor of that name"))?;
             Ok(tensor.to_device(&self.device)?.to_dtype(self.dtype)?)
         };
         match &self.model {
@@ -76,11 +80,9 @@ fn named(output: ModelOutput) -> Result<BTreeMap<String, Tensor>> {
     let ModelOutput { logits, encoder, decoder_attention } = output;
     let mut results = BTreeMap::from([("logits".to_owned(), logits)]);
     let cross = encoder.cross_attentions.into_iter().chain(decoder_attention).collect();
-    for (name, tensors) in [
-        ("hidden_states", encoder.hidden_states),
-        ("attentions", encoder.attentions),
-        ("cross_attentions", cross),
-    ] {
+    for (name, tensors) in
+        [("hidden_states", encoder.hidden_states), ("attentions", encoder.attentions), ("cross_attentions", cross)]
+    {
         results.extend(tensors.into_iter().enumerate().map(|(number, tensor)| (format!("{name}.{number}"), tensor)));
     }
     for tensor in results.values_mut() {

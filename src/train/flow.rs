@@ -130,7 +130,7 @@ impl FlowTrainer {
         while self.step < self.training.steps {
             let Ok(parts) = batches.recv() else { break };
             let rate = schedule.rate(self.step);
-            let loss = self.learn(parts?, rate)?;
+            let loss = self.learn(&parts?, rate)?;
             self.step += 1;
             (sum, count) = (sum + loss, count + 1);
             let mut row = None;
@@ -144,14 +144,15 @@ impl FlowTrainer {
                 (sum, count, begun) = (0.0, 0, Instant::now());
             }
             if watch(self.step, loss, row).is_break() {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        // A training that had ended already is saved again: its weights may be asked for in another type.
+        self.save()
     }
 
     /// One step on the parts of a batch, side by side.
-    fn learn(&mut self, parts: Vec<Batch>, rate: f64) -> Result<f64> {
+    fn learn(&mut self, parts: &[Batch], rate: f64) -> Result<f64> {
         let (model, config) = (&self.model, &self.training.config);
         let results: Vec<Result<(f64, GradStore)>> = thread::scope(|scope| {
             let workers: Vec<_> = parts

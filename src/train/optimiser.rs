@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::{Tensor, Var};
 
 use super::Variables;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Constants of the optimiser.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,7 +132,7 @@ impl AdamW {
                 let name = format!("{kind}.{}", slot.name);
                 let shape = slot.variable.shape();
                 let found = state(&name).filter(|tensor| tensor.shape() == shape);
-                Ok(found.ok_or_else(|| crate::error::Error::tensor(&name, "nothing", format!("{shape:?}")))?)
+                found.ok_or_else(|| Error::tensor(&name, "nothing", format!("{shape:?}")))
             };
             (slot.first, slot.second, slot.mean) = (tensor("first")?, tensor("second")?, tensor("mean")?);
         }

@@ -29,10 +29,6 @@ impl Tensors {
     pub(crate) fn find(&self, name: &str) -> Option<&Tensor> {
         self.0.get(name)
     }
-
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
 }
 
 /// The weights of one part.

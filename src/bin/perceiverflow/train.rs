@@ -5,6 +5,7 @@ use std::{ops::ControlFlow, path::PathBuf};
 use candle_core::DType;
 use perceiverflow::{
     Error, Result,
+    checkpoint::Checkpoint,
     compute::DeviceChoice,
     media::Picture,
     perceiver::PerceiverConfig,
@@ -69,7 +70,7 @@ pub(crate) fn run(command: TrainCommand) -> Result<()> {
     let TrainCommand::Flow(args) = command;
     let config = match &args.config {
         Some(path) => PerceiverConfig::open(path)?,
-        None => perceiverflow::builtin::flow_config(),
+        None => Checkpoint::open("builtin:flow")?.config().clone(),
     };
     let library = library(&args.textures, args.share)?;
     let training = FlowTraining {

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# What `make demo` shows: our elements on a clip, in one pipeline.
+#
+#   pipelines/demo.sh FOLDER [CLIP]
+#
+# Without CLIP it renders one whose flow is known exactly, and measures ours against it. Into FOLDER go overlay.mp4 (the flow drawn over
+# the clip, with its sound), flow/*.flo (the field of each pair of frames) and picture-*.png (one picture of each second).
+# PERCEIVERFLOW names the program, GST_PLUGIN_PATH the folder of the plugin.
+set -euo pipefail
+folder=${1:?the folder to write to} clip=${2:-}
+program=${PERCEIVERFLOW:-perceiverflow}
+mkdir -p "$folder/flow"
+rm -f "$folder"/picture-*.png "$folder"/flow/*.flo
+
+rendered=
+if [ -z "$clip" ]; then
+    rendered=$folder/pairs
+    clip=$folder/clip.mp4
+    rm -rf "$rendered"
+    echo "== A clip whose flow is known exactly: $clip"
+    "$program" scene "$clip" --frames 75 --pairs "$rendered" --overwrite --quiet
+fi
+
+sound=()
+if gst-discoverer-1.0 "$clip" | grep -q 'audio #\|audio:'; then
+    sound=(clip. '!' queue max-size-buffers=0 max-size-bytes=0 max-size-time=0
+        '!' audioconvert '!' audioresample '!' voaacenc '!' aacparse '!' file.)
+fi
+echo "== Its flow, by pipeline: $folder/overlay.mp4"
+(
+    set -x
+    gst-launch-1.0 -q -e filesrc location="$clip" ! decodebin name=clip \
+        clip. ! queue ! videoconvert ! perceiverflow name=flow task=optical-flow result-policy=aligned mode=blend ! tee name=drawn \
+        drawn. ! queue max-size-time=0 max-size-bytes=0 ! videoconvert ! x264enc ! h264parse ! mp4mux name=file \
+            ! filesink location="$folder/overlay.mp4" \
+        drawn. ! queue ! videorate ! video/x-raw,framerate=1/1 ! videoconvert ! pngenc \
+            ! multifilesink location="$folder/picture-%d.png" \
+        flow.flow_src ! queue ! image/x-flo ! multifilesink location="$folder/flow/%06d.flo" \
+        "${sound[@]}"
+)
+if [ -n "$rendered" ]; then
+    echo "== How far it is from the truth, in pixels (EPE), beside an answer of no motion at all"
+    "$program" evaluate flow --pairs "$rendered" | sed -n '1p; /^mean/,$p'
+fi
+echo "== Look at $folder/overlay.mp4 and $folder/picture-1.png; the fields are in $folder/flow"
