@@ -1,0 +1,94 @@
+//! Training: it learns, and being stopped changes nothing.
+
+use std::{fs, ops::ControlFlow, path::Path};
+
+use candle_core::{DType, Device};
+use perceiverflow::{
+    checkpoint::Checkpoint,
+    perceiver::{FlowConfig, PerceiverConfig},
+    scene::TextureLibrary,
+    train::{FlowTrainer, FlowTraining},
+};
+
+fn training(folder: &Path, steps: u64, every: u64) -> FlowTraining {
+    let optical_flow = FlowConfig {
+        patch: 4,
+        out_channels: 22,
+        num_bands: 2,
+        use_query_residual: true,
+        rescale_factor: 1.0,
+        pixels_per_unit: 4.0,
+        ..Default::default()
+    };
+    let config = PerceiverConfig {
+        architectures: vec!["PerceiverForOpticalFlow".into()],
+        num_latents: 4,
+        d_latents: 16,
+        num_self_attends_per_block: 1,
+        num_self_attention_heads: 2,
+        num_cross_attention_heads: 1,
+        initializer_range: 0.05,
+        train_size: [16, 24],
+        optical_flow,
+        ..Default::default()
+    };
+    FlowTraining {
+        config,
+        library: TextureLibrary::procedural(),
+        folder: folder.to_owned(),
+        steps,
+        batch: 4,
+        threads: 2,
+        rate: 3e-3,
+        every,
+        seed: 7,
+        dtype: DType::F32,
+    }
+}
+
+#[test]
+fn a_training_that_was_stopped_ends_as_one_that_was_not() {
+    let (whole, parted) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    FlowTrainer::new(training(whole.path(), 6, 2), Device::Cpu).unwrap().run(|_, _, _| ControlFlow::Continue(())).unwrap();
+    // Stopped after step 5: what was saved last is step 4.
+    let stop = |step, _, _: Option<&_>| if step == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    FlowTrainer::new(training(parted.path(), 6, 2), Device::Cpu).unwrap().run(stop).unwrap();
+    let mut resumed = FlowTrainer::new(training(parted.path(), 6, 2), Device::Cpu).unwrap();
+    assert_eq!(resumed.step(), 4);
+    resumed.run(|_, _, _| ControlFlow::Continue(())).unwrap();
+
+    let weights = |folder: &Path| fs::read(folder.join("model.safetensors")).unwrap();
+    assert_eq!(weights(whole.path()), weights(parted.path()));
+    let losses = |folder: &Path| -> Vec<String> {
+        let text = fs::read_to_string(folder.join("curve.csv")).unwrap();
+        // Without the seconds, which are the machine's.
+        text.lines().map(|line| line.split(',').enumerate().filter(|(at, _)| *at != 1).map(|(_, field)| field).collect()).collect()
+    };
+    assert_eq!(losses(whole.path()), losses(parted.path()));
+    assert!(whole.path().join("curve.png").exists());
+    Checkpoint::open(whole.path().to_str().unwrap()).unwrap();
+}
+
+#[test]
+fn the_loss_falls() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rows = Vec::new();
+    let mut trainer = FlowTrainer::new(training(folder.path(), 80, 40), Device::Cpu).unwrap();
+    trainer
+        .run(|_, _, row| {
+            rows.extend(row.copied());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(rows[1].loss < rows[0].loss, "{rows:?}");
+}
+
+#[test]
+fn a_state_of_another_model_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    FlowTrainer::new(training(folder.path(), 1, 1), Device::Cpu).unwrap().run(|_, _, _| ControlFlow::Continue(())).unwrap();
+    let mut other = training(folder.path(), 2, 1);
+    other.config.d_latents = 32;
+    let message = FlowTrainer::new(other, Device::Cpu).unwrap_err().to_string();
+    assert!(message.contains("perceiver."), "{message}");
+}
