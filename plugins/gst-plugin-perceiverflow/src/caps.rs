@@ -73,10 +73,7 @@ pub(crate) fn field(width: usize, height: usize, framerate: gst::Fraction) -> gs
 }
 
 fn tensors() -> gst::structure::Builder {
-    gst::Structure::builder(FieldMedia::TENSORS)
-        .field("format", "static")
-        .field("num_tensors", 1i32)
-        .field("types", "float32")
+    gst::Structure::builder(FieldMedia::TENSORS).field("format", "static").field("num_tensors", 1i32).field("types", "float32")
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ impl Layout {
         let format = info.format_info();
         let stride = info.comp_stride(component as u8);
         Ok(Self {
-            stride: usize::try_from(stride).map_err(|_| Error::option("stride", stride, "rows from the top, not from the bottom"))?,
+            stride: usize::try_from(stride)
+                .map_err(|_| Error::option("stride", stride, "rows from the top, not from the bottom"))?,
             step: info.comp_pstride(component as u8) as usize,
             shift_x: format.w_sub()[index],
             shift_y: format.h_sub()[index],
@@ -113,9 +114,8 @@ pub(crate) fn write_changes(frame: &mut VideoFrameRef<&mut gst::BufferRef>, befo
 
 /// The mean colour of at least one pixel, rounded.
 fn mean(pixels: impl Iterator<Item = [u8; 3]>) -> [u8; 3] {
-    let (sum, count) = pixels.fold(([0u32; 3], 0), |(sum, count), pixel| {
-        (std::array::from_fn(|c| sum[c] + u32::from(pixel[c])), count + 1)
-    });
+    let (sum, count) =
+        pixels.fold(([0u32; 3], 0), |(sum, count), pixel| (std::array::from_fn(|c| sum[c] + u32::from(pixel[c])), count + 1));
     sum.map(|sum| ((sum + count / 2) / count) as u8)
 }
 
@@ -171,7 +171,8 @@ mod tests {
             }
             let back = picture(&buffer, &info);
             for (x, y) in [(4, 2), (5, 3), (12, 6)] {
-                let expected = if info.is_gray() { [Colour::of(&info.colorimetry()).luma([180, 90, 60]); 3] } else { [180, 90, 60] };
+                let expected =
+                    if info.is_gray() { [Colour::of(&info.colorimetry()).luma([180, 90, 60]); 3] } else { [180, 90, 60] };
                 let error = (0..3).map(|c| back.pixel(x, y)[c].abs_diff(expected[c])).max().unwrap();
                 assert!(error <= 2, "{format}: pixel {x}, {y} is {:?}", back.pixel(x, y));
             }

@@ -19,6 +19,8 @@ pub mod perceiverbin;
 
 use gst::glib;
 
+pub use plugin::plugin_register_static;
+
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     meta::register();
     opticalflow::register(plugin)?;
@@ -26,14 +28,19 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     perceiverbin::register(plugin)
 }
 
-gst::plugin_define!(
-    perceiverflow,
-    env!("CARGO_PKG_DESCRIPTION"),
-    plugin_init,
-    concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
-    "MIT/X11",
-    env!("CARGO_PKG_NAME"),
-    env!("CARGO_PKG_NAME"),
-    env!("CARGO_PKG_REPOSITORY"),
-    env!("BUILD_REL_DATE")
-);
+#[allow(missing_docs, reason = "GStreamer's macro writes these items")]
+mod plugin {
+    use super::plugin_init;
+
+    gst::plugin_define!(
+        perceiverflow,
+        env!("CARGO_PKG_DESCRIPTION"),
+        plugin_init,
+        concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
+        "MIT/X11",
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_REPOSITORY"),
+        env!("BUILD_REL_DATE")
+    );
+}

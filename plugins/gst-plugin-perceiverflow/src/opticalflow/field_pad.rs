@@ -32,6 +32,8 @@ pub(super) struct Source {
     pub(super) segment: gst::FormattedSegment<gst::ClockTime>,
     /// Fields in a second, 0/1 where that varies.
     pub(super) framerate: gst::Fraction,
+    /// The stream's name, made from the video's.
+    pub(super) stream_id: String,
     /// The group of the video's stream.
     pub(super) group: Option<gst::GroupId>,
 }
@@ -102,8 +104,7 @@ impl FieldPad {
 
     fn begin(&self, source: &Source) {
         if !std::mem::replace(&mut self.sent().stream, true) {
-            let id = self.pad.parent_element().map(|element| self.pad.create_stream_id(&element, Some("flow")));
-            let event = gst::event::StreamStart::builder(&id.unwrap_or_else(|| "flow".into())).group_id_if_some(source.group);
+            let event = gst::event::StreamStart::builder(&source.stream_id).group_id_if_some(source.group);
             self.pad.push_event(event.build());
         }
     }

@@ -16,8 +16,8 @@ use perceiverflow::{Error, media::Picture};
 use super::{
     CAT,
     field_pad::{FieldPad, Source},
-    lateness::Lateness,
     latency::Timing,
+    lateness::Lateness,
     model::{Answer, FlowModel, FlowTicket, FlowWindow},
     queue::Leaky,
     report::{Loss, Report, Untold},
@@ -351,10 +351,10 @@ impl OpticalFlow {
 
     fn picture(&self, buffer: &gst::BufferRef) -> Result<Picture, gst::FlowError> {
         let info = self.with_stream(|stream| stream.info().cloned())?.ok_or(gst::FlowError::NotNegotiated)?;
-        let read = VideoFrameRef::from_buffer_ref_readable(buffer, &info)
-            .map_err(|error| error.to_string())
-            .and_then(|frame| convert::read(&frame).map_err(|error| error.to_string()));
-        read.map_err(|error| {
+        let read = || -> Result<_, Box<dyn std::error::Error>> {
+            Ok(convert::read(&VideoFrameRef::from_buffer_ref_readable(buffer, &info)?)?)
+        };
+        read().map_err(|error| {
             gst::element_imp_error!(self, gst::StreamError::Format, ["frame cannot be read: {error}"]);
             gst::FlowError::Error
         })
@@ -486,11 +486,16 @@ impl OpticalFlow {
     }
 
     fn source_of_fields(&self) -> Result<Source, gst::FlowError> {
-        let group = self.sinkpad.sticky_event::<gst::event::StreamStart>(0).and_then(|event| event.group_id());
+        let start = self.sinkpad.sticky_event::<gst::event::StreamStart>(0).ok_or(gst::FlowError::NotNegotiated)?;
         self.with_stream(|stream| {
             let interval = i32::try_from(stream.settings().inference_interval).unwrap_or(i32::MAX);
             let fps = stream.info().map_or(gst::Fraction::new(0, 1), VideoInfo::fps);
-            Source { segment: stream.segment().clone(), framerate: fps / interval, group }
+            Source {
+                segment: stream.segment().clone(),
+                framerate: fps / interval,
+                stream_id: format!("{}/flow", start.stream_id()),
+                group: start.group_id(),
+            }
         })
     }
 
@@ -538,7 +543,9 @@ impl OpticalFlow {
                 self.close().is_ok() && self.srcpad.push_event(event)
             }
             EventView::Caps(caps) => self.close().is_ok() && self.set_caps(caps.caps()) && self.srcpad.push_event(event),
-            EventView::Segment(segment) => self.close().is_ok() && self.set_segment(segment.segment()) && self.srcpad.push_event(event),
+            EventView::Segment(segment) => {
+                self.close().is_ok() && self.set_segment(segment.segment()) && self.srcpad.push_event(event)
+            }
             EventView::Gap(_) => {
                 let leaky = lock(&self.settings).live.leaky;
                 let placed = self.with_stream(|stream| {
@@ -621,7 +628,7 @@ impl OpticalFlow {
             return;
         }
         let held = stream.frame_distance + stream.max_size_buffers + 1;
-        let pools: Vec<_> = query.allocation_pools().iter().map(|(pool, size, min, max)| (pool.map(|pool| pool.to_owned()), *size, *min, *max)).collect();
+        let pools: Vec<_> = query.allocation_pools().collect();
         for (at, (pool, size, min, max)) in pools.into_iter().enumerate() {
             let max = if max == 0 { 0 } else { max.saturating_add(held) };
             query.set_nth_allocation_pool(at as u32, pool.as_ref(), size, min.saturating_add(held), max);
@@ -652,10 +659,13 @@ impl OpticalFlow {
     fn delays(&self) -> Option<[Duration; 2]> {
         let Settings { model: batches, stream: settings, live } = lock(&self.settings).clone();
         let model = lock(&self.model).clone()?;
-        let (frame, size, settings) = lock(&self.stream).as_ref().map(|stream| {
-            let size = stream.info().map_or((0, 0), |info| (info.width() as usize, info.height() as usize));
-            (stream.frame_time(), size, *stream.settings())
-        }).unwrap_or((Duration::ZERO, (0, 0), settings));
+        let (frame, size, settings) = lock(&self.stream)
+            .as_ref()
+            .map(|stream| {
+                let size = stream.info().map_or((0, 0), |info| (info.width() as usize, info.height() as usize));
+                (stream.frame_time(), size, *stream.settings())
+            })
+            .unwrap_or((Duration::ZERO, (0, 0), settings));
         let processing = live.processing_latency.map_or_else(|| model.expected(size, settings.tiling()), Duration::from);
         let timing = Timing {
             frame,

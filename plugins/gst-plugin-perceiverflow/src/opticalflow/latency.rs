@@ -58,8 +58,7 @@ mod tests {
 
     #[test]
     fn delays_of_every_policy() {
-        let timing =
-            |aligned, waits| Timing { frame: ms(40), distance: 2, spare: 3, processing: ms(100), aligned, waits };
+        let timing = |aligned, waits| Timing { frame: ms(40), distance: 2, spare: 3, processing: ms(100), aligned, waits };
         assert_eq!(timing(false, true).video(), ms(100));
         assert_eq!(timing(false, false).video(), ms(0));
         assert_eq!(timing(true, true).video(), ms(80 + 120), "three spare frames outlast one call");

@@ -61,8 +61,8 @@
 mod delay;
 mod field_pad;
 mod imp;
-mod lateness;
 mod latency;
+mod lateness;
 mod model;
 mod queue;
 mod report;

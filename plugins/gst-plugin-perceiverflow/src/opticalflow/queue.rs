@@ -59,7 +59,7 @@ impl<W> WindowQueue<W> {
             Leaky::Upstream if self.waiting.len() >= limit => Offer::Refused(window),
             Leaky::Downstream if self.waiting.len() >= limit => {
                 self.waiting.push_back(window);
-                self.waiting.pop_front().map_or(Offer::Waits, Offer::Replaced)
+                self.take().map_or(Offer::Waits, Offer::Replaced)
             }
             _ => {
                 self.waiting.push_back(window);
@@ -68,9 +68,14 @@ impl<W> WindowQueue<W> {
         }
     }
 
-    /// Empties the queue.
-    pub(super) fn clear(&mut self) -> impl Iterator<Item = W> {
-        std::mem::take(&mut self.waiting).into_iter()
+    /// Takes the window that has waited longest out.
+    fn take(&mut self) -> Option<W> {
+        self.waiting.pop_front()
+    }
+
+    /// Drops all that wait.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
     }
 }
 
@@ -105,7 +110,7 @@ pub(super) struct Claim<W> {
 impl<W> Claim<W> {
     /// The window, the same at every call; none if the queue was emptied since.
     pub(super) fn window(&self) -> Option<&W> {
-        self.window.get_or_init(|| self.queue.lock().waiting.pop_front()).as_ref()
+        self.window.get_or_init(|| self.queue.lock().take()).as_ref()
     }
 }
 
@@ -116,7 +121,7 @@ mod tests {
     fn filled(leaky: Leaky, limit: usize, windows: u32) -> (Vec<Offer<u32>>, Vec<u32>) {
         let mut queue = WindowQueue::default();
         let offers = (0..windows).map(|window| queue.offer(window, leaky, limit)).collect();
-        (offers, queue.clear().collect())
+        (offers, std::iter::from_fn(|| queue.take()).collect())
     }
 
     #[test]
@@ -143,7 +148,7 @@ mod tests {
         let queue = SharedQueue::default();
         queue.lock().offer(0, Leaky::No, 1);
         let claim = queue.claim();
-        assert_eq!(queue.lock().clear().count(), 1);
+        queue.lock().clear();
         assert_eq!(claim.window(), None);
     }
 }

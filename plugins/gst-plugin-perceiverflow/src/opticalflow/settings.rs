@@ -200,7 +200,9 @@ impl Settings {
                 .build(),
             glib::ParamSpecUInt::builder("batch-size")
                 .nick("Batch size")
-                .blurb("Windows in one model call at most, of all elements that share the model; the element that loads it decides")
+                .blurb(
+                    "Windows in one model call at most, of all elements that share the model; the element that loads it decides",
+                )
                 .minimum(1)
                 .maximum(64)
                 .default_value(model.batch_size)
@@ -227,7 +229,9 @@ impl Settings {
                 .build(),
             glib::ParamSpecUInt64::builder("processing-latency")
                 .nick("Processing latency")
-                .blurb("Time of one window in the model (ns) as reported to latency queries; unset (the default): measured at start")
+                .blurb(
+                    "Time of one window in the model (ns) as reported to latency queries; unset (the default): measured at start",
+                )
                 .default_value(u64::MAX)
                 .mutable_playing()
                 .build(),

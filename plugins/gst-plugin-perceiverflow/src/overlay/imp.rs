@@ -1,9 +1,15 @@
 //! The shell: metadata to `render`, pixels back into the frame.
 
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::{
+    error::Error,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
-use gst_base::subclass::{BaseTransformMode, prelude::*};
+use gst_base::{
+    prelude::*,
+    subclass::{BaseTransformMode, prelude::*},
+};
 use gst_video::{VideoFrameRef, VideoInfo};
 use perceiverflow::render::{FlowStyle, draw_flow};
 
@@ -176,17 +182,19 @@ impl BaseTransformImpl for Overlay {
         let info = lock(&self.info).clone().ok_or(gst::FlowError::NotNegotiated)?;
         let Settings { mode, max_magnitude, arrow_step, alpha } = *lock(&self.settings);
         let style = FlowStyle { mode: mode.into(), max_magnitude, arrow_step: arrow_step as usize, alpha };
-        let draw = || {
-            let mut frame = VideoFrameRef::from_buffer_ref_writable(buffer, &info).map_err(|error| error.to_string())?;
-            let before = convert::read(&frame).map_err(|error| error.to_string())?;
-            let mut after = before.clone();
-            draw_flow(&mut after, &meta.field, &style).map_err(|error| error.to_string())?;
-            convert::write_changes(&mut frame, &before, &after).map_err(|error| error.to_string())
-        };
-        draw().map_err(|error: String| {
+        draw(buffer, &info, &meta, &style).map_err(|error| {
             gst::element_imp_error!(self, gst::StreamError::Format, ["window {}: {error}", meta.window_id]);
             gst::FlowError::Error
         })?;
         Ok(gst::FlowSuccess::Ok)
     }
+}
+
+/// Draws a result on the frame it lies on.
+fn draw(buffer: &mut gst::BufferRef, info: &VideoInfo, meta: &FlowMeta, style: &FlowStyle) -> Result<(), Box<dyn Error>> {
+    let mut frame = VideoFrameRef::from_buffer_ref_writable(buffer, info)?;
+    let before = convert::read(&frame)?;
+    let mut after = before.clone();
+    draw_flow(&mut after, &meta.field, style)?;
+    Ok(convert::write_changes(&mut frame, &before, &after)?)
 }
