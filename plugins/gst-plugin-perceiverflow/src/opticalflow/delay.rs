@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn frames_between_windows_wait_only_for_their_turn() {
-        let mut line = DelayLine::new(1, 1);
+        let mut line = DelayLine::new(1, 2);
         line.wait(0, None);
         line.wait(1, Some(7));
         line.wait(2, None);
