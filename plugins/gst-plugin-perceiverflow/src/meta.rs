@@ -2,8 +2,9 @@
 //!
 //! Its structure `PerceiverFlowMeta` holds `field` (boxed, in this process only; other processes and languages take the pad
 //! `flow_src`), `window-id` (uint64), `stream-time`, `running-time` and `duration` (uint64, nanoseconds; a time that the segment
-//! does not cover is left out) and `model-hash` (string). A copy or a `tee` keeps it; elements that change the picture's geometry
-//! drop it, as it says something about each pixel.
+//! does not cover is left out) and `model-hash` (string). Copies, a `tee` and colour conversion keep it; so does scaling, and the
+//! field keeps the size and the pixels of the picture it was computed on ([`FlowMeta::field_for`] stretches it). Elements that crop
+//! or turn the picture drop it.
 
 use std::sync::{Arc, Once};
 
@@ -56,8 +57,10 @@ impl FlowMeta {
     /// The result that a buffer carries.
     pub fn of(buffer: &gst::BufferRef) -> Option<Self> {
         register();
-        let meta = CustomMeta::from_buffer(buffer, NAME).ok()?;
-        let structure = meta.structure();
+        Self::read(CustomMeta::from_buffer(buffer, NAME).ok()?.structure())
+    }
+
+    fn read(structure: &gst::StructureRef) -> Option<Self> {
         Some(Self {
             field: structure.get::<SharedField>("field").ok()?.0,
             window_id: structure.get("window-id").ok()?,
@@ -67,15 +70,34 @@ impl FlowMeta {
             model_hash: structure.get::<&str>("model-hash").ok()?.into(),
         })
     }
+
+    /// The field as it lies on a frame of `width` × `height` pixels, in its pixels: the field itself, or stretched if the frame has
+    /// been scaled since.
+    pub fn field_for(&self, width: usize, height: usize) -> Arc<FlowField> {
+        let field = &self.field;
+        let (from_width, from_height) = (field.width(), field.height());
+        if (from_width, from_height) == (width, height) {
+            return field.clone();
+        }
+        let (stretch_x, stretch_y) = (width as f32 / from_width as f32, height as f32 / from_height as f32);
+        Arc::new(FlowField::from_fn(width, height, |x, y| {
+            let [u, v] = field.at(x * from_width / width, y * from_height / height);
+            [u * stretch_x, v * stretch_y]
+        }))
+    }
 }
 
 /// Registers the metadata with GStreamer; further calls do nothing.
 pub(crate) fn register() {
     static REGISTERED: Once = Once::new();
     REGISTERED.call_once(|| {
-        // GStreamer's tags for what depends on the picture and its size: scalers and croppers then drop the metadata, as its
-        // vectors would no longer lie on their pixels, and colour converters keep it.
-        CustomMeta::register(NAME, &["video", "size"]);
+        // By GStreamer's tags for what depends on the picture and its size, cropping elements drop it. Scalers, and colour
+        // converters with them, ask for a transformation.
+        let kept = ["gst-copy", "gst-video-scale"].map(glib::Quark::from_str);
+        CustomMeta::register_with_transform(NAME, &["video", "size"], move |to, meta, _, transformation| {
+            let read = FlowMeta::read(meta.structure()).filter(|_| kept.contains(&transformation));
+            read.inspect(|meta| meta.attach(to)).is_some()
+        });
     });
 }
 
@@ -103,6 +125,15 @@ mod tests {
         let copy = FlowMeta::of(&buffer.copy_deep().unwrap()).unwrap();
         assert_eq!(copy, meta(3));
         assert!(Arc::ptr_eq(&copy.field, &FlowMeta::of(&buffer).unwrap().field));
+    }
+
+    #[test]
+    fn a_scaled_frame_has_the_field_in_its_own_pixels() {
+        let field = meta(3).field_for(4, 3);
+        assert_eq!((field.width(), field.height()), (4, 3));
+        assert_eq!((field.at(0, 0), field.at(3, 2)), ([0.0, 9.0], [2.0, 9.0]));
+        let own = meta(3);
+        assert!(Arc::ptr_eq(&own.field, &own.field_for(2, 1)));
     }
 
     #[test]

@@ -85,19 +85,21 @@ impl<T, R> DelayLine<T, R> {
 
     /// Takes what may leave from the front.
     pub(super) fn leave(&mut self) -> Front<T, R> {
-        match self.items.front().map(|item| &item.state) {
-            Some(State::Settled(_)) => self.leave_now(),
-            Some(_) if self.items.iter().filter(|item| item.is_frame).count() > self.limit => Front::Overdue,
-            _ => Front::Waits,
+        match self.items.pop_front() {
+            Some(Item { what, state: State::Settled(result), .. }) => Front::Leaves(what, result),
+            Some(waiting) => {
+                self.items.push_front(waiting);
+                let frames = self.items.iter().filter(|item| item.is_frame).count();
+                if frames > self.limit { Front::Overdue } else { Front::Waits }
+            }
+            None => Front::Waits,
         }
     }
 
-    /// Takes the front, result or not.
-    pub(super) fn leave_now(&mut self) -> Front<T, R> {
-        match self.items.pop_front() {
-            Some(Item { what, state: State::Settled(result), .. }) => Front::Leaves(what, result),
-            Some(Item { what, .. }) => Front::Leaves(what, None),
-            None => Front::Waits,
+    /// Has the first in line wait no longer.
+    pub(super) fn excuse(&mut self) {
+        if let Some(first) = self.items.front_mut() {
+            first.state = State::Settled(None);
         }
     }
 
@@ -146,7 +148,8 @@ mod tests {
             assert_eq!(full.leave(), Waits);
             full.wait(99, Some(spare as u64));
             assert_eq!(full.leave(), Overdue);
-            assert_eq!(full.leave_now(), Leaves(0, None));
+            full.excuse();
+            assert_eq!(full.leave(), Leaves(0, None));
             assert_eq!(full.settle(0, Some('a')), Some('a'), "a late result goes back");
             assert_eq!(full.leave(), Waits);
         }

@@ -285,7 +285,7 @@ impl OpticalFlow {
     fn refuse(&self, error: &Error) -> gst::StateChangeError {
         let text = error.to_string();
         match error {
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Error::Option { name, .. } if name == "model" => {
                 gst::element_imp_error!(self, gst::ResourceError::NotFound, ["{text}"]);
             }
             Error::Io { .. } | Error::Format { .. } | Error::Config { .. } | Error::Checkpoint { .. } | Error::Tensor { .. } => {
@@ -434,28 +434,26 @@ impl OpticalFlow {
     /// Pushes the frames and events whose turn it is. A frame that has stayed as long as it may is waited for, or goes as it is.
     fn release(&self, waits: bool) -> Result<(), gst::FlowError> {
         loop {
-            let step = match self.with_stream(Stream::step)? {
-                Step::Overdue => match self.with_stream(|stream| stream.tickets.pop_front().filter(|_| waits))? {
-                    Some(ticket) => {
-                        let answer = self.wait(&ticket)?;
-                        self.deliver(answer)?;
-                        continue;
-                    }
-                    None => self.with_stream(Stream::step_overdue)?,
-                },
-                step => step,
-            };
-            match step {
-                Step::Push(buffer) => {
-                    let pushed = self.srcpad.push(buffer);
-                    self.combine(&self.srcpad, pushed)?;
-                }
+            match self.with_stream(Stream::step)? {
+                Step::Push(buffer) => self.push(buffer)?,
                 Step::Forward(event) => {
                     self.srcpad.push_event(event);
                 }
-                Step::Overdue | Step::Nothing => return Ok(()),
+                Step::Overdue => {
+                    let oldest = if waits { self.with_stream(|stream| stream.tickets.pop_front())? } else { None };
+                    match oldest {
+                        Some(ticket) => self.deliver(self.wait(&ticket)?)?,
+                        None => self.with_stream(Stream::excuse)?,
+                    }
+                }
+                Step::Nothing => return Ok(()),
             }
         }
+    }
+
+    fn push(&self, buffer: gst::Buffer) -> Result<(), gst::FlowError> {
+        let pushed = self.srcpad.push(buffer);
+        self.combine(&self.srcpad, pushed)
     }
 
     /// Ends the windows that are open and pushes every frame: before a new timeline or other caps.
@@ -547,15 +545,14 @@ impl OpticalFlow {
                 self.close().is_ok() && self.set_segment(segment.segment()) && self.srcpad.push_event(event)
             }
             EventView::Gap(_) => {
-                let leaky = lock(&self.settings).live.leaky;
                 let placed = self.with_stream(|stream| {
                     stream.cut();
                     stream.event(event);
                 });
-                placed.and_then(|()| self.release(leaky == Leaky::No)).is_ok()
+                placed.and_then(|()| self.release(false)).is_ok()
             }
             EventView::Eos(_) => {
-                let drained = self.with_stream(Stream::cut).and_then(|()| self.collect(true)).and_then(|()| self.release(true));
+                let drained = self.with_stream(Stream::cut).and_then(|()| self.collect(true)).and_then(|()| self.release(false));
                 let rest = lock(&self.report).rest(Instant::now());
                 if let Some(untold) = rest {
                     self.warn_of(&untold);

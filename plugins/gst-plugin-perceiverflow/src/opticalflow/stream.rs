@@ -243,12 +243,9 @@ impl Stream {
         }
     }
 
-    /// The first of the line, without its result if that is not there.
-    pub(super) fn step_overdue(&mut self) -> Step {
-        match self.line.leave_now() {
-            Front::Leaves(held, own) => self.leaving(held, own),
-            Front::Overdue | Front::Waits => Step::Nothing,
-        }
+    /// Lets the frame that is overdue leave without its result.
+    pub(super) fn excuse(&mut self) {
+        self.line.excuse();
     }
 
     fn leaving(&mut self, held: Held, own: Option<Outcome>) -> Step {

@@ -195,6 +195,6 @@ fn draw(buffer: &mut gst::BufferRef, info: &VideoInfo, meta: &FlowMeta, style: &
     let mut frame = VideoFrameRef::from_buffer_ref_writable(buffer, info)?;
     let before = convert::read(&frame)?;
     let mut after = before.clone();
-    draw_flow(&mut after, &meta.field, style)?;
+    draw_flow(&mut after, &meta.field_for(before.width(), before.height()), style)?;
     Ok(convert::write_changes(&mut frame, &before, &after)?)
 }

@@ -8,7 +8,8 @@
 //! over it. Hue is direction; saturation, or the length of an arrow, is speed up to `max-magnitude` pixels. Frames without metadata
 //! pass unchanged, and so does every pixel that is not drawn on. All properties may change while playing.
 //!
-//! Metadata says something about each pixel. Elements that scale or crop drop it, so put the overlay before them.
+//! Metadata survives colour conversion and scaling: a field is stretched to the frame it is drawn on. Elements that crop, turn or
+//! letterbox the picture move its pixels; put the overlay before them.
 //!
 //! ## Usage
 //!

@@ -59,7 +59,7 @@ fn a_new_size_renegotiates_and_eos_arrives() {
     assert_eq!(sizes, [20 * 16 * 8, 33 * 27 * 8]);
     let events: Vec<_> = std::iter::from_fn(|| fields.try_pull_event()).map(|event| event.type_()).collect();
     use gst::EventType::{Caps, Eos, Segment, StreamStart};
-    assert_eq!(events, [StreamStart, Caps, Segment, Caps, Eos]);
+    assert_eq!(events, [StreamStart, Caps, Segment, Caps, Segment, Eos], "the harness sends a segment with its caps");
 }
 
 #[test]

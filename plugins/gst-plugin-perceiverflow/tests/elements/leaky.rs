@@ -23,10 +23,10 @@ fn every_frame_passes_and_every_dropped_window_is_counted_and_warned_of() {
         stage.eos();
         let out: Vec<u64> = stage.pull().iter().map(|buffer| number(buffer)).collect();
         assert_eq!(out, [0, 1, 2, 3, 4, 5, 6, 7], "{leaky:?} {policy:?}");
+        let warnings = stage.messages(gst::MessageType::Warning);
         let dropped = stage.stat("windows-dropped");
         assert!(dropped >= 4, "{leaky:?} {policy:?}: the model kept up, only {dropped} dropped");
-        assert_eq!((stage.stat("windows-in"), stage.stat("windows-out")), (7, 7 - dropped));
-        let warnings = stage.messages(gst::MessageType::Warning);
+        assert_eq!((stage.stat("windows-in"), stage.stat("windows-out")), (7, 7 - dropped), "{leaky:?} {policy:?}");
         let told: u64 = warnings.iter().map(warned).sum();
         assert_eq!(told, dropped, "{leaky:?} {policy:?}");
     }

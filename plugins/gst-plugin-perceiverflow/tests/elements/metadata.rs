@@ -165,7 +165,7 @@ fn each_window_is_an_element_message_unless_switched_off() {
 }
 
 #[test]
-fn colour_conversion_keeps_the_metadata_and_scaling_drops_it() {
+fn conversion_and_scaling_keep_the_metadata_and_cropping_drops_it() {
     crate::stage::init();
     let carried = |convert: &str| {
         let mut harness = gst_check::Harness::new_parse(convert);
@@ -185,6 +185,7 @@ fn colour_conversion_keeps_the_metadata_and_scaling_drops_it() {
         FlowMeta::of(&out).map(|meta| meta.window_id)
     };
     assert_eq!(carried("videoconvert ! capsfilter caps=video/x-raw,format=I420"), Some(7));
-    assert_eq!(carried("videoscale ! capsfilter caps=video/x-raw,width=40"), None);
+    assert_eq!(carried("videoscale ! capsfilter caps=video/x-raw,width=40"), Some(7));
+    assert_eq!(carried("tee ! queue"), Some(7));
     assert_eq!(carried("videocrop left=2"), None);
 }

@@ -87,14 +87,15 @@ fn drawing_leaves_other_holders_of_the_buffer_their_picture() {
 }
 
 #[test]
-fn a_field_of_another_size_is_an_error_and_no_crash() {
+fn a_scaled_frame_is_drawn_on_in_its_own_size() {
     let info = info(VideoFormat::Rgb, 20, 16);
     let (element, mut harness) = overlay(&info);
-    let bus = gst::Bus::new();
-    element.set_bus(Some(&bus));
-    let result = harness.push(with_flow(frame(&info, 0), FlowField::from_fn(4, 4, |_, _| [1.0, 0.0])));
-    assert_eq!(result, Err(gst::FlowError::Error));
-    let message = bus.pop_filtered(&[gst::MessageType::Error]).unwrap();
-    let gst::MessageView::Error(error) = message.view() else { unreachable!() };
-    assert!(error.debug().unwrap().contains("(4, 4)"), "{:?}", error.debug());
+    element.set_property("mode", Mode::Wheel);
+    element.set_property("max-magnitude", 8.0f32);
+    let half = FlowField::from_fn(10, 8, |x, _| if x < 5 { [2.0, 0.0] } else { [0.0, 2.0] });
+    let out = harness.push_and_pull(with_flow(frame(&info, 0), half)).unwrap();
+    let drawn = out.map_readable().unwrap();
+    for (x, vector) in [(0, [0.5, 0.0]), (9, [0.5, 0.0]), (10, [0.0, 0.5]), (19, [0.0, 0.5])] {
+        assert_eq!(drawn[x * 3..x * 3 + 3], wheel_colour(vector), "column {x}");
+    }
 }

@@ -83,9 +83,11 @@ impl Stage {
         self.element.property::<gst::Structure>("stats").get(name).unwrap()
     }
 
-    /// The messages of one type that lie on the bus.
+    /// The messages of one type that lie on the bus, on which no error must lie.
     pub(crate) fn messages(&self, kind: gst::MessageType) -> Vec<gst::Message> {
-        std::iter::from_fn(|| self.bus.pop()).filter(|message| message.type_() == kind).collect()
+        let messages: Vec<_> = std::iter::from_fn(|| self.bus.pop()).collect();
+        assert!(messages.iter().all(|message| message.type_() != gst::MessageType::Error), "{messages:?}");
+        messages.into_iter().filter(|message| message.type_() == kind).collect()
     }
 }
 
