@@ -135,3 +135,26 @@ fn live_runs_to_the_end_of_its_source() {
     let source = "videotestsrc is-live=true num-buffers=10 ! video/x-raw,width=66,height=50";
     run("live.sh", &[("SOURCE", source), ("SINK", "fakesink sync=true")]);
 }
+
+/// Real clips of any codec, rate and size, if `PERCEIVERFLOW_TEST_MEDIA` names a folder whose `video` holds some.
+#[test]
+fn real_clips_keep_every_frame_and_its_time() {
+    let Some(media) = std::env::var_os("PERCEIVERFLOW_TEST_MEDIA") else {
+        println!("skipped: PERCEIVERFLOW_TEST_MEDIA names no folder");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.mp4").to_str().unwrap().to_owned();
+    for entry in std::fs::read_dir(Path::new(&media).join("video")).unwrap() {
+        let clip = entry.unwrap().path().to_str().unwrap().to_owned();
+        run("overlay.sh", &[("INPUT", &clip), ("OUTPUT", &output)]);
+        let [given, made] = [&clip, &output].map(|path| from_first(&times(path, "videoconvert")));
+        assert_eq!(given.len(), made.len(), "{clip}");
+        let furthest = given.iter().zip(&made).map(|(given, made)| given.absdiff(*made)).max().unwrap();
+        assert!(furthest < gst::ClockTime::MSECOND, "{clip}: {furthest}, more than the container's clock rounds");
+    }
+}
+
+fn from_first(times: &[gst::ClockTime]) -> Vec<gst::ClockTime> {
+    times.iter().map(|&time| time - times[0]).collect()
+}

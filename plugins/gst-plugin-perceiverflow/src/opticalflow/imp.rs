@@ -538,6 +538,7 @@ impl OpticalFlow {
                 if let Some(field_pad) = field_pad {
                     field_pad.restart();
                 }
+                lock(&self.flows).reset();
                 self.close().is_ok() && self.srcpad.push_event(event)
             }
             EventView::Caps(caps) => self.close().is_ok() && self.set_caps(caps.caps()) && self.srcpad.push_event(event),
@@ -742,9 +743,11 @@ impl OpticalFlow {
 
     /// Warns of a model that makes a live stream wait.
     fn warn_if_slow(&self) {
+        if !self.live.load(Ordering::Relaxed) {
+            return;
+        }
         let pace = self.pace();
-        let slow = self.live.load(Ordering::Relaxed) && pace.factor().is_some_and(|factor| factor < 1.0);
-        if slow && lock(&self.report).may_warn(Instant::now()) {
+        if pace.factor().is_some_and(|factor| factor < 1.0) && lock(&self.report).may_warn(Instant::now()) {
             gst::element_imp_warning!(
                 self,
                 gst::CoreError::Clock,

@@ -1,7 +1,7 @@
 //! The bin, as a user writes it.
 
 use gst::prelude::*;
-use gstperceiverflow::{opticalflow::Leaky, perceiverbin::Task};
+use gstperceiverflow::{meta::FlowMeta, opticalflow::Leaky, perceiverbin::Task};
 
 use crate::stage::{MODEL, init};
 
@@ -57,6 +57,29 @@ fn the_field_alone_needs_no_video_behind_the_bin() {
         source()
     );
     assert_eq!(run(&line, "out").len(), 4);
+}
+
+#[test]
+fn a_seek_while_playing_begins_anew_there() {
+    let line =
+        format!("{} ! perceiverflow model={MODEL} tile-overlap=2 result-policy=aligned ! appsink name=out sync=false", source());
+    let line = line.replace("num-buffers=5", "num-buffers=100");
+    let pipeline = gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let sink = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    (0..10).for_each(|_| drop(sink.pull_sample().unwrap()));
+    for start in [gst::ClockTime::from_seconds(2), gst::ClockTime::ZERO] {
+        pipeline.set_state(gst::State::Paused).unwrap();
+        pipeline.seek_simple(gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE, start).unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        for number in 0..5 {
+            let sample = sink.pull_sample().unwrap();
+            let buffer = sample.buffer().unwrap();
+            assert_eq!(buffer.pts(), Some(start + gst::ClockTime::from_mseconds(40) * number));
+            assert_eq!(FlowMeta::of(buffer).unwrap().stream_time, buffer.pts(), "each result on its own frame");
+        }
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
 }
 
 #[test]

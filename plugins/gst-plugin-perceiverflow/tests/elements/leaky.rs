@@ -87,3 +87,18 @@ fn the_policy_may_change_while_playing() {
     stage.push(4);
     assert_eq!(stage.carried().last(), Some(&(4, Some(3))), "waited for again");
 }
+
+#[test]
+fn a_live_stream_that_waits_for_the_model_is_warned_of_with_the_numbers() {
+    for is_live in [true, false] {
+        let (element, info) = busy();
+        let mut stage = Stage::prepared(&element, &info, |harness| harness.set_live(is_live));
+        stage.harness.query_latency();
+        (0..2).for_each(|number| stage.push(number));
+        let warnings = stage.messages(gst::MessageType::Warning);
+        assert_eq!(warnings.len(), usize::from(is_live));
+        if let Some(gst::MessageView::Warning(warning)) = warnings.first().map(|message| message.view()) {
+            assert!(warning.debug().unwrap().contains("comes every 40.0ms"), "{:?}", warning.debug());
+        }
+    }
+}

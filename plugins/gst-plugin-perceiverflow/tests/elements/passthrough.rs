@@ -1,5 +1,6 @@
 //! Frames come out as they went in.
 
+use gst::prelude::*;
 use gst_video::VideoFormat;
 
 use crate::stage::{Stage, element, frame, info};
@@ -38,17 +39,26 @@ fn caps_and_segment_pass_unchanged() {
     let mut stage = Stage::new(&element(), &info);
     stage.push(0);
     let pad = stage.harness.sinkpad().unwrap();
-    use gst::prelude::*;
     assert_eq!(pad.current_caps(), Some(info.to_caps().unwrap()));
     assert!(pad.sticky_event::<gst::event::Segment>(0).is_some());
 }
 
 #[test]
 fn other_formats_are_refused_at_negotiation() {
-    use gst::prelude::*;
     let element = element();
     let pad = element.static_pad("sink").unwrap();
     let refused = gst_video::VideoInfo::builder(VideoFormat::I42010le, 16, 16).build().unwrap().to_caps().unwrap();
     assert!(!pad.query_accept_caps(&refused));
     assert!(pad.query_accept_caps(&info(VideoFormat::Nv12, 16, 16).to_caps().unwrap()));
+}
+
+#[test]
+fn upstream_learns_what_downstream_takes() {
+    let info = info(VideoFormat::I420, 20, 16);
+    let stage = Stage::prepared(&element(), &info, |harness| {
+        harness.add_propose_allocation_meta(gst_video::VideoMeta::meta_api(), None);
+    });
+    let mut query = gst::query::Allocation::new(Some(&info.to_caps().unwrap()), true);
+    assert!(stage.element.static_pad("sink").unwrap().query(&mut query));
+    assert!(query.find_allocation_meta::<gst_video::VideoMeta>().is_some());
 }
