@@ -3,17 +3,22 @@
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::VideoFormat;
-use gstperceiverflow::meta::FlowMeta;
+use gstperceiverflow::{meta::FlowMeta, opticalflow::ResultPolicy};
 use perceiverflow::formats::flo;
 
 use crate::stage::{PERIOD, Stage, element, info};
 
-/// The element with a second harness on `flow_src` that takes `accepted`.
-fn stages(accepted: &str) -> (Stage, Harness) {
+/// The element with a harness on `flow_src` that takes `accepted`.
+fn with_fields(accepted: &str) -> (gst::Element, Harness) {
     let element = element();
     let mut fields = Harness::with_element(&element, None, Some("flow_src"));
     fields.set_sink_caps_str(accepted);
-    fields.play();
+    (element, fields)
+}
+
+/// The same, with a second harness for the video.
+fn stages(accepted: &str) -> (Stage, Harness) {
+    let (element, fields) = with_fields(accepted);
     (Stage::new(&element, &info(VideoFormat::Rgb, 20, 16)), fields)
 }
 
@@ -63,6 +68,28 @@ fn a_new_size_renegotiates_and_eos_arrives() {
 }
 
 #[test]
+fn fields_go_out_under_the_name_of_their_own_stream() {
+    let (element, mut fields) = with_fields("other/tensors");
+    element.set_property("result-policy", ResultPolicy::Aligned);
+    let mut stage = Stage::new(&element, &info(VideoFormat::Rgb, 20, 16));
+    (0..3).for_each(|number| stage.push(number));
+    let caps = stage.info.to_caps().unwrap();
+    assert!(stage.harness.push_event(gst::event::StreamStart::new("another")));
+    assert!(stage.harness.push_event(gst::event::Caps::new(&caps)));
+    assert!(stage.harness.push_event(gst::event::Segment::new(&gst::FormattedSegment::<gst::ClockTime>::new())));
+    (3..6).for_each(|number| stage.push(number));
+    stage.eos();
+    assert_eq!(fields.buffers_received(), 4, "two windows of each stream");
+    let names: Vec<String> = std::iter::from_fn(|| fields.try_pull_event())
+        .filter_map(|event| match event.view() {
+            gst::EventView::StreamStart(start) => Some(start.stream_id().to_owned()),
+            _ => None,
+        })
+        .collect();
+    assert!(names.len() == 2 && names[0] != names[1] && names[1] == "another/flow", "{names:?}");
+}
+
+#[test]
 fn windows_left_out_become_a_gap() {
     let (mut stage, mut fields) = stages("other/tensors");
     (0..2).for_each(|number| stage.push(number));
@@ -77,11 +104,7 @@ fn windows_left_out_become_a_gap() {
 
 #[test]
 fn caps_that_are_neither_are_not_negotiated() {
-    let element = element();
-    let mut fields = Harness::with_element(&element, None, Some("flow_src"));
-    fields.set_sink_caps_str("image/x-flo, width=99");
-    fields.play();
-    let mut stage = Stage::new(&element, &info(VideoFormat::Rgb, 20, 16));
+    let (mut stage, _fields) = stages("image/x-flo, width=99");
     stage.push(0);
     let second = crate::stage::frame(&stage.info, 1);
     assert_eq!(stage.harness.push(second), Err(gst::FlowError::NotNegotiated));
