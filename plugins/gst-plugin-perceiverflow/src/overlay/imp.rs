@@ -1,0 +1,200 @@
+//! The shell: metadata to `render`, pixels back into the frame.
+
+use std::{
+    error::Error,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+};
+
+use gst::{glib, prelude::*, subclass::prelude::*};
+use gst_base::{
+    prelude::*,
+    subclass::{BaseTransformMode, prelude::*},
+};
+use gst_video::{VideoFrameRef, VideoInfo};
+use perceiverflow::render::{FlowStyle, draw_flow};
+
+use super::Mode;
+use crate::{caps, convert, meta::FlowMeta};
+
+static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new("perceiveroverlay", gst::DebugColorFlags::empty(), Some("Drawing of Perceiver IO results"))
+});
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    mode: Mode,
+    max_magnitude: f32,
+    arrow_step: u32,
+    alpha: f32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let FlowStyle { max_magnitude, arrow_step, alpha, .. } = FlowStyle::default();
+        Self { mode: Mode::default(), max_magnitude, arrow_step: arrow_step as u32, alpha }
+    }
+}
+
+/// The element's state. Mutex order: neither is taken while the other is held, and none is held while drawing.
+#[derive(Default)]
+pub struct Overlay {
+    settings: Mutex<Settings>,
+    info: Mutex<Option<VideoInfo>>,
+}
+
+/// Both hold plain values that are replaced whole: a panic elsewhere leaves nothing half-done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Every property of the element.
+pub(crate) fn properties() -> Vec<glib::ParamSpec> {
+    let default = Settings::default();
+    vec![
+        glib::ParamSpecEnum::builder_with_default("mode", default.mode)
+            .nick("Mode")
+            .blurb("What flow becomes on the picture")
+            .controllable()
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecFloat::builder("max-magnitude")
+            .nick("Maximum magnitude")
+            .blurb("Motion in pixels that has full colour or the longest arrow (0 = by each field)")
+            .minimum(0.0)
+            .maximum(10_000.0)
+            .default_value(default.max_magnitude)
+            .controllable()
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecUInt::builder("arrow-step")
+            .nick("Arrow step")
+            .blurb("Pixels from one arrow to the next (mode=arrows)")
+            .minimum(2)
+            .maximum(1024)
+            .default_value(default.arrow_step)
+            .controllable()
+            .mutable_playing()
+            .build(),
+        glib::ParamSpecFloat::builder("alpha")
+            .nick("Alpha")
+            .blurb("How much of the picture the wheel covers (mode=blend)")
+            .minimum(0.0)
+            .maximum(1.0)
+            .default_value(default.alpha)
+            .controllable()
+            .mutable_playing()
+            .build(),
+    ]
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for Overlay {
+    const NAME: &'static str = "GstPerceiverOverlay";
+    type Type = super::Overlay;
+    type ParentType = gst_base::BaseTransform;
+}
+
+impl ObjectImpl for Overlay {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(properties);
+        &PROPERTIES
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        const TYPE: &str = "GObject checks the type of a property's value";
+        let mut settings = lock(&self.settings);
+        match pspec.name() {
+            "mode" => settings.mode = value.get().expect(TYPE),
+            "max-magnitude" => settings.max_magnitude = value.get().expect(TYPE),
+            "arrow-step" => settings.arrow_step = value.get().expect(TYPE),
+            "alpha" => settings.alpha = value.get().expect(TYPE),
+            name => unreachable!("{name} is no property of this element"),
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let settings = lock(&self.settings);
+        match pspec.name() {
+            "mode" => settings.mode.to_value(),
+            "max-magnitude" => settings.max_magnitude.to_value(),
+            "arrow-step" => settings.arrow_step.to_value(),
+            "alpha" => settings.alpha.to_value(),
+            name => unreachable!("{name} is no property of this element"),
+        }
+    }
+}
+
+impl GstObjectImpl for Overlay {}
+
+impl ElementImpl for Overlay {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::with_additional(
+                "Perceiver overlay",
+                "Filter/Effect/Video",
+                "Draws the results that Perceiver IO elements attach to frames",
+                env!("CARGO_PKG_AUTHORS"),
+                &[(
+                    "Example",
+                    "gst-launch-1.0 videotestsrc pattern=ball num-buffers=50 ! perceiveropticalflow ! perceiveroverlay mode=arrows ! \
+                     videoconvert ! autovideosink",
+                )],
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
+                .map(|(name, direction)| {
+                    gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps::video()).expect("the caps are valid")
+                })
+                .into()
+        });
+        &TEMPLATES
+    }
+}
+
+impl BaseTransformImpl for Overlay {
+    const MODE: BaseTransformMode = BaseTransformMode::AlwaysInPlace;
+    const PASSTHROUGH_ON_SAME_CAPS: bool = false;
+    const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
+
+    fn set_caps(&self, incaps: &gst::Caps, _outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        let info = VideoInfo::from_caps(incaps).map_err(|error| gst::loggable_error!(CAT, "{incaps}: {error}"))?;
+        *lock(&self.info) = Some(info);
+        Ok(())
+    }
+
+    fn before_transform(&self, inbuf: &gst::BufferRef) {
+        // Properties under a controller follow the stream's time.
+        let time = self.obj().segment().downcast_ref::<gst::ClockTime>().and_then(|segment| segment.to_stream_time(inbuf.pts()));
+        if let Some(time) = time
+            && let Err(error) = self.obj().sync_values(time)
+        {
+            gst::trace!(CAT, imp = self, "no controlled property at {time}: {error}");
+        }
+    }
+
+    fn transform_ip(&self, buffer: &mut gst::BufferRef) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let Some(meta) = FlowMeta::of(buffer) else { return Ok(gst::FlowSuccess::Ok) };
+        let info = lock(&self.info).clone().ok_or(gst::FlowError::NotNegotiated)?;
+        let Settings { mode, max_magnitude, arrow_step, alpha } = *lock(&self.settings);
+        let style = FlowStyle { mode: mode.into(), max_magnitude, arrow_step: arrow_step as usize, alpha };
+        draw(buffer, &info, &meta, &style).map_err(|error| {
+            gst::element_imp_error!(self, gst::StreamError::Format, ["window {}: {error}", meta.window_id]);
+            gst::FlowError::Error
+        })?;
+        Ok(gst::FlowSuccess::Ok)
+    }
+}
+
+/// Draws a result on the frame it lies on.
+fn draw(buffer: &mut gst::BufferRef, info: &VideoInfo, meta: &FlowMeta, style: &FlowStyle) -> Result<(), Box<dyn Error>> {
+    let mut frame = VideoFrameRef::from_buffer_ref_writable(buffer, info)?;
+    let before = convert::read(&frame)?;
+    let mut after = before.clone();
+    draw_flow(&mut after, &meta.field_for(before.width(), before.height()), style)?;
+    Ok(convert::write_changes(&mut frame, &before, &after)?)
+}

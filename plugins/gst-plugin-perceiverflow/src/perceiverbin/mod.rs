@@ -1,0 +1,39 @@
+//! SECTION:element-perceiverflow
+//! @see_also: perceiveropticalflow, perceiveroverlay
+//!
+//! `perceiverflow` is a whole job in one bin: it holds the elements that the `task` needs and forwards their properties, the
+//! statistics and the signal `reload-model`.
+//!
+//! `task=optical-flow` is `perceiveropticalflow ! perceiveroverlay`, with `video_sink` before and `video_src` behind; the request pad
+//! `flow_src` gives the raw field. Pads are made on request, and a plain link requests them.
+//!
+//! ## Usage
+//!
+//! ```shell
+//! gst-launch-1.0 videotestsrc pattern=ball num-buffers=50 ! perceiverflow task=optical-flow mode=arrows ! videoconvert ! autovideosink
+//! ```
+
+mod imp;
+
+use gst::{glib, prelude::*};
+
+/// What the bin does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstPerceiverFlowTask")]
+#[repr(i32)]
+pub enum Task {
+    /// Estimates and draws optical flow.
+    #[default]
+    #[enum_value(name = "Optical flow: where each pixel goes", nick = "optical-flow")]
+    OpticalFlow,
+}
+
+glib::wrapper! {
+    /// The bin `perceiverflow`.
+    pub struct PerceiverBin(ObjectSubclass<imp::PerceiverBin>) @extends gst::Bin, gst::Element, gst::Object, @implements gst::ChildProxy;
+}
+
+pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    Task::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    gst::Element::register(Some(plugin), "perceiverflow", gst::Rank::NONE, PerceiverBin::static_type())
+}

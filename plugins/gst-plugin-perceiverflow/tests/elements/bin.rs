@@ -1,0 +1,129 @@
+//! The bin, as a user writes it.
+
+use gst::prelude::*;
+use gstperceiverflow::{meta::FlowMeta, opticalflow::Leaky, perceiverbin::Task};
+
+use crate::stage::{MODEL, init};
+
+/// Runs a pipeline to its end; the buffers that arrive at `name`.
+fn run(line: &str, name: &str) -> Vec<gst::Sample> {
+    let pipeline = gst::parse::launch(line).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let sink = pipeline.by_name(name).unwrap().downcast::<gst_app::AppSink>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let samples: Vec<_> = std::iter::from_fn(|| sink.pull_sample().ok()).collect();
+    let bus = pipeline.bus().unwrap();
+    if let Some(error) = bus.pop_filtered(&[gst::MessageType::Error]) {
+        panic!("{error:?}");
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+    samples
+}
+
+fn source() -> String {
+    init();
+    "videotestsrc pattern=ball num-buffers=5 ! video/x-raw,format=I420,width=40,height=30,framerate=25/1".into()
+}
+
+#[test]
+fn a_plain_link_draws_the_flow() {
+    let line = |element: &str| format!("{} ! {element} ! appsink name=out sync=false", source());
+    let plain = run(&line("identity"), "out");
+    let drawn = run(&line(&format!("perceiverflow task=optical-flow model={MODEL} tile-overlap=2 mode=wheel")), "out");
+    assert_eq!((plain.len(), drawn.len()), (5, 5));
+    for (number, (plain, drawn)) in plain.iter().zip(&drawn).enumerate() {
+        let (plain, drawn) = (plain.buffer().unwrap(), drawn.buffer().unwrap());
+        assert_eq!(plain.pts(), drawn.pts());
+        let same = *plain.map_readable().unwrap() == *drawn.map_readable().unwrap();
+        assert_eq!(same, number == 0, "frame {number}: the first completes no window");
+    }
+}
+
+#[test]
+fn the_raw_field_is_a_pad_of_the_bin() {
+    let line = format!(
+        "{} ! perceiverflow name=flow model={MODEL} tile-overlap=2 ! queue ! fakesink flow.flow_src ! queue ! other/tensors \
+         ! appsink name=out sync=false",
+        source()
+    );
+    let fields = run(&line, "out");
+    assert_eq!(fields.len(), 4);
+    assert_eq!(fields[0].buffer().unwrap().size(), 40 * 30 * 2 * 4);
+}
+
+#[test]
+fn the_field_alone_needs_no_video_behind_the_bin() {
+    let line = format!(
+        "{} ! perceiverflow name=flow model={MODEL} tile-overlap=2 flow.flow_src ! image/x-flo ! appsink name=out sync=false",
+        source()
+    );
+    assert_eq!(run(&line, "out").len(), 4);
+}
+
+#[test]
+fn a_seek_while_playing_begins_anew_there() {
+    let line =
+        format!("{} ! perceiverflow model={MODEL} tile-overlap=2 result-policy=aligned ! appsink name=out sync=false", source());
+    let line = line.replace("num-buffers=5", "num-buffers=100");
+    let pipeline = gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let sink = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    (0..10).for_each(|_| drop(sink.pull_sample().unwrap()));
+    for start in [gst::ClockTime::from_seconds(2), gst::ClockTime::ZERO] {
+        pipeline.set_state(gst::State::Paused).unwrap();
+        pipeline.seek_simple(gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE, start).unwrap();
+        pipeline.set_state(gst::State::Playing).unwrap();
+        for number in 0..5 {
+            let sample = sink.pull_sample().unwrap();
+            let buffer = sample.buffer().unwrap();
+            assert_eq!(buffer.pts(), Some(start + gst::ClockTime::from_mseconds(40) * number));
+            assert_eq!(FlowMeta::of(buffer).unwrap().stream_time, buffer.pts(), "each result on its own frame");
+        }
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+}
+
+#[test]
+fn properties_reach_the_elements_inside() {
+    init();
+    let bin = gst::ElementFactory::make("perceiverflow").property("task", Task::OpticalFlow).build().unwrap();
+    let inside = |name: &str| bin.downcast_ref::<gst::Bin>().unwrap().by_name(name).unwrap();
+    bin.set_property_from_str("model", "some/where");
+    bin.set_property_from_str("leaky", "downstream");
+    bin.set_property_from_str("mode", "arrows");
+    bin.set_property_from_str("arrow-step", "24");
+    assert_eq!(inside("flow").property::<String>("model"), "some/where");
+    assert_eq!(inside("flow").property::<Leaky>("leaky"), Leaky::Downstream);
+    assert_eq!(bin.property::<Leaky>("leaky"), Leaky::Downstream);
+    assert_eq!(inside("overlay").property::<u32>("arrow-step"), 24);
+    assert_eq!(bin.property::<gst::Structure>("stats").get::<u64>("windows-in").unwrap(), 0);
+    assert!(!bin.emit_by_name::<bool>("reload-model", &[]));
+    for child in ["flow", "overlay"] {
+        for property in
+            inside(child).list_properties().iter().filter(|property| !["name", "parent", "qos"].contains(&property.name()))
+        {
+            assert!(bin.find_property(property.name()).is_some(), "{} of {child} is not forwarded", property.name());
+        }
+    }
+}
+
+#[test]
+fn each_pad_is_there_once_and_goes_when_released() {
+    init();
+    let bin = gst::ElementFactory::make("perceiverflow").build().unwrap();
+    for name in ["video_sink", "video_src", "flow_src"] {
+        let pad = bin.request_pad_simple(name).unwrap();
+        let template = bin.pad_template(name).unwrap();
+        assert!(bin.request_pad(&template, None, None).is_none(), "{name}");
+        bin.release_request_pad(&pad);
+        assert!(bin.static_pad(name).is_none(), "{name}");
+        assert!(bin.request_pad_simple(name).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn an_error_inside_stops_the_bin_and_not_the_process() {
+    init();
+    let bin = gst::ElementFactory::make("perceiverflow").property("model", "/nowhere").build().unwrap();
+    assert!(bin.set_state(gst::State::Paused).is_err());
+    bin.set_state(gst::State::Null).unwrap();
+}

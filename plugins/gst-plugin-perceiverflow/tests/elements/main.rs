@@ -1,0 +1,14 @@
+//! The elements from outside: frames and events in, frames, fields, messages and errors out.
+//!
+//! Every warning of GLib or GStreamer is fatal here, as with `G_DEBUG=fatal_warnings`.
+
+mod bin;
+mod events;
+mod field_pad;
+mod latency;
+mod leaky;
+mod metadata;
+mod models;
+mod overlay;
+mod passthrough;
+mod stage;
