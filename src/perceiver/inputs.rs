@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::position::FourierGrid;
+use super::FourierGrid;
 use crate::error::Result;
 
 /// Positions of a block of tokens.

@@ -31,7 +31,9 @@ pub use config::{AttentionShape, FlowConfig, MultimodalConfig, PerceiverConfig, 
 pub use encoder::{EncoderOutput, HeadMask, PerceiverEncoder};
 pub use image_processor::{ImageSize, Levels, PerceiverImageProcessor};
 pub use inputs::{Block, Inputs, Join, Positions};
-pub use position::{FourierOptions, FourierPositions, PositionArguments, PositionEncoding, PositionOptions, TrainableOptions};
+pub use position::{
+    FourierGrid, FourierOptions, FourierPositions, PositionArguments, PositionEncoding, PositionOptions, TrainableOptions,
+};
 pub use tokenizer::PerceiverTokenizer;
 pub use weights::{LayerNorm, Linear, Weights};
 

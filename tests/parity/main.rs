@@ -5,6 +5,7 @@ mod fixture;
 mod image_processor;
 mod models;
 mod parts;
+mod published;
 mod tiling;
 mod tokenizer;
 mod video;
