@@ -136,8 +136,6 @@ impl PerceiverImageProcessor {
     }
 
     fn validate(&self) -> Result<()> {
-        // Far above any picture, far below what could overflow.
-        const LARGEST: usize = 1 << 15;
         for (field, size) in [("crop_size", self.crop_size), ("size", self.size)] {
             if [size.height, size.width].iter().any(|side| !(1..=LARGEST).contains(side)) {
                 let given = format!("{} rows, {} columns", size.height, size.width);
@@ -178,6 +176,9 @@ impl PerceiverImageProcessor {
         picture.into_tensor()
     }
 }
+
+/// The longest side of any picture here: far above what cameras give, far below what could overflow.
+const LARGEST: usize = 1 << 15;
 
 /// Pixels with interleaved channels.
 struct Pixels {
@@ -238,9 +239,9 @@ impl Pixels {
         let shorter = self.rows.min(self.columns) as f64;
         let part = |size: usize, crop: usize| (size as f64 / crop as f64 * shorter) as usize;
         let (rows, columns) = (part(size.height, crop_size.height), part(size.width, crop_size.width));
-        if rows == 0 || columns == 0 {
+        if [rows, columns].iter().any(|side| !(1..=LARGEST).contains(side)) {
             let given = format!("{} rows, {} columns", self.rows, self.columns);
-            return Err(Error::tensor("image", given, "a picture large enough that its centre crop has a pixel"));
+            return Err(Error::tensor("image", given, format!("a picture whose centre crop has sides of 1 to {LARGEST}")));
         }
         let (top, left) = (offset(self.rows, rows), offset(self.columns, columns));
         let levels = match &self.levels {
@@ -309,5 +310,45 @@ fn offset(side: usize, crop: usize) -> isize {
     match side.checked_sub(crop) {
         Some(rest) => (rest / 2) as isize,
         None => -((crop - side).div_ceil(2) as isize),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> PerceiverImageProcessor {
+        let size = |side| ImageSize { height: side, width: side };
+        PerceiverImageProcessor { size: size(4), crop_size: size(4), ..Default::default() }
+    }
+
+    #[test]
+    fn colours_may_come_first_or_last() {
+        let last = Tensor::arange(0u8, 5 * 7 * 3, &Device::Cpu).unwrap().reshape((5, 7, 3)).unwrap();
+        let first = last.permute((2, 0, 1)).unwrap();
+        let values = |image: &Tensor| small().preprocess(image).unwrap().to_vec3::<f32>().unwrap();
+        assert_eq!(values(&last), values(&first));
+    }
+
+    #[test]
+    fn what_is_no_picture_is_refused() {
+        let refused = |image: Tensor| small().preprocess(&image).unwrap_err().to_string();
+        let zeros = |shape: &[usize], dtype: DType| Tensor::zeros(shape, dtype, &Device::Cpu).unwrap();
+        assert!(refused(zeros(&[5, 5], DType::U8)).contains("1 or 3 colours"));
+        assert!(refused(zeros(&[5, 5, 4], DType::U8)).contains("1 or 3 colours"));
+        assert!(refused(zeros(&[5, 5, 3], DType::U32)).contains("u8 or f32"));
+        assert!(refused(zeros(&[5, 0, 3], DType::U8)).contains("[5, 0, 3]"));
+        assert!(refused(zeros(&[5, 5, 1], DType::U8)).contains("image_mean"));
+        let negative = (zeros(&[5, 5, 3], DType::F32) - 0.5).unwrap();
+        assert!(refused(negative).contains("levels of 0 to 1"));
+        let one = PerceiverImageProcessor { crop_size: ImageSize { height: 9, width: 9 }, ..small() };
+        assert!(one.preprocess(&zeros(&[2, 2, 3], DType::U8)).unwrap_err().to_string().contains("centre crop"));
+    }
+
+    #[test]
+    fn sizes_of_nothing_and_filters_without_a_name_are_refused() {
+        let parsed = |text: &str| serde_json::from_str::<PerceiverImageProcessor>(text);
+        assert!(parsed(r#"{"size": 0}"#).unwrap().validate().unwrap_err().to_string().contains("size"));
+        assert!(parsed(r#"{"resample": 6}"#).unwrap_err().to_string().contains("0 to 5"));
     }
 }

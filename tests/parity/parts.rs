@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Module, Tensor};
+use candle_core::{DType, Device, Tensor};
 use perceiverflow::perceiver::{
     Block, FourierPositions, LayerOptions, PerceiverConfig, PerceiverLayer, PositionArguments, PositionEncoding, PositionOptions,
     Positions, TrainableOptions, Weights,

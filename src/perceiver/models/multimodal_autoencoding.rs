@@ -71,6 +71,10 @@ impl PerceiverForMultimodalAutoencoding {
     /// # Errors
     /// When a tensor is missing or has another shape, or the configuration does not fit together.
     pub fn new(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Self> {
+        if !samples(config).is_multiple_of(config.samples_per_patch) {
+            let accepted = format!("a divisor of num_frames · audio_samples_per_frame = {}", samples(config));
+            return Err(Error::config("samples_per_patch", config.samples_per_patch, accepted));
+        }
         let weights = weights.pp("perceiver");
         let preprocessor = preprocessor(config, &weights.pp("input_preprocessor"))?;
         Ok(Self {

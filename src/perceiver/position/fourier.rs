@@ -76,7 +76,7 @@ impl FourierPositions {
         let channels = self.channels();
         let mut out = Vec::with_capacity(b * o * channels);
         for row in &rows {
-            for (point, waves) in row.iter().zip(waves.chunks_exact(waves.len() / o.max(1))) {
+            for (point, waves) in row.iter().zip(waves.chunks_exact((waves.len() / o.max(1)).max(1))) {
                 if self.options.concat_pos {
                     out.extend_from_slice(point);
                 }

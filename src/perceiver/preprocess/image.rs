@@ -4,7 +4,7 @@ use candle_core::{Module, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig};
 use serde::Deserialize;
 
-use super::{Conv2dDownsample, space_to_depth};
+use super::{Conv2dDownsample, convolution::convolve, space_to_depth};
 use crate::{
     error::{Error, Result},
     perceiver::{Block, Join, Linear, PositionArguments, PositionEncoding, Weights},
@@ -178,7 +178,7 @@ impl ImagePreprocessor {
         let flat = || Error::tensor("image", images.dims(), "B, C, Y, X with a convolution");
         match &self.stem {
             Stem::Conv(conv) if images.rank() == 4 => channels_last(conv.forward(images)?),
-            Stem::Conv1x1(conv) if images.rank() == 4 => channels_last(conv.forward(images)?),
+            Stem::Conv1x1(conv) if images.rank() == 4 => channels_last(convolve(conv, images)?),
             Stem::Conv(_) | Stem::Conv1x1(_) => Err(flat()),
             Stem::Patches(linear) => {
                 let patches = space_to_depth(images, self.options.temporal_downsample, self.options.spatial_downsample)?;

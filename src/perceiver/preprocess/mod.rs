@@ -1,6 +1,7 @@
 //! Modalities to [`Inputs`](super::Inputs): one file for each.
 
 mod audio;
+mod convolution;
 mod downsample;
 mod image;
 mod multimodal;

@@ -134,3 +134,42 @@ impl MultimodalPreprocessor {
         Ok(Inputs { blocks: self.modalities.iter().map(&mut block).collect::<Result<_>>()? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+    use candle_nn::VarBuilder;
+
+    use super::*;
+
+    fn labels_masked_by(probability: f64) -> Result<MultimodalPreprocessor> {
+        let modalities = [("label".to_owned(), ModalityPreprocessor::OneHot(OneHotPreprocessor::new(3)))];
+        let weights = Weights::new(VarBuilder::zeros(DType::F32, &Device::Cpu), 0.02);
+        MultimodalPreprocessor::new(modalities.into(), &[("label".to_owned(), probability)].into(), 2, &weights)
+    }
+
+    fn inputs(name: &str) -> BTreeMap<String, Tensor> {
+        [(name.to_owned(), Tensor::ones((400, 3), DType::F32, &Device::Cpu).unwrap())].into()
+    }
+
+    #[test]
+    fn a_probability_masks_about_that_part_of_the_tokens_and_the_seed_says_which() {
+        let preprocessor = labels_masked_by(0.25).unwrap();
+        let sums = |seed: u64| -> Vec<f32> {
+            let tokens = preprocessor.forward(&inputs("label"), seed).unwrap().dense().unwrap();
+            tokens.sum((1, 2)).unwrap().to_vec1().unwrap()
+        };
+        // The mask token here is zero, and so is the padding.
+        let masked = sums(7).iter().filter(|&&sum| sum == 0.0).count();
+        assert!((70..130).contains(&masked), "{masked} of 400");
+        assert_eq!(sums(7), sums(7));
+        assert_ne!(sums(7), sums(8));
+    }
+
+    #[test]
+    fn what_is_missing_or_makes_no_sense_is_named() {
+        assert!(labels_masked_by(1.5).unwrap_err().to_string().contains("mask_probs"));
+        let message = labels_masked_by(1.0).unwrap().forward(&inputs("sound"), 0).unwrap_err().to_string();
+        assert!(message.contains("sound") && message.contains("label"), "{message}");
+    }
+}
