@@ -12,12 +12,7 @@ criterion_group!(benches, decoder);
 
 fn decoder(criterion: &mut Criterion) {
     let config = PerceiverConfig { num_latents: 128, d_latents: 256, ..Default::default() };
-    let options = BasicDecoderOptions {
-        output_num_channels: 32,
-        position_encoding_type: "none".into(),
-        num_channels: 192,
-        ..Default::default()
-    };
+    let options = BasicDecoderOptions { output_num_channels: 32, num_channels: 192, ..Default::default() };
     let decoder = BasicDecoder::new(&config, options, &weights()).expect("the shapes fit");
     let latents = tensor(&[1, 128, 256]);
     let mut group = criterion.benchmark_group("decoder by queries");

@@ -7,6 +7,7 @@ mod flow_field;
 mod frame;
 mod picture;
 mod raster;
+mod resample;
 mod tile;
 mod window;
 
@@ -14,5 +15,6 @@ pub use flow_field::{FlowField, UNKNOWN};
 pub use frame::Frame;
 pub use picture::Picture;
 pub use raster::Raster;
+pub use resample::{Filter, resample};
 pub use tile::{Tile, TileGrid};
 pub use window::{FramePair, PairWindow};

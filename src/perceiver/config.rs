@@ -80,6 +80,9 @@ pub struct PerceiverConfig {
     /// What the published optical-flow model fixes in code and small ones choose otherwise. Not a field of Hugging Face's.
     #[serde(skip_serializing_if = "FlowConfig::is_published")]
     pub optical_flow: FlowConfig,
+    /// What the published multimodal model fixes in code and small ones choose otherwise. Not a field of Hugging Face's.
+    #[serde(skip_serializing_if = "MultimodalConfig::is_published")]
+    pub multimodal: MultimodalConfig,
 }
 
 /// Whose width the queries and keys of a cross-attention take by default.
@@ -149,6 +152,30 @@ impl FlowConfig {
     }
 }
 
+/// What the published multimodal model fixes in code. The default is that model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MultimodalConfig {
+    /// Pixels of a video token's side.
+    pub patch: usize,
+    /// Fourier bands of the sound's axis.
+    pub audio_num_bands: usize,
+    /// Fourier bands of each axis of the video.
+    pub image_num_bands: usize,
+}
+
+impl Default for MultimodalConfig {
+    fn default() -> Self {
+        Self { patch: 4, audio_num_bands: 192, image_num_bands: 32 }
+    }
+}
+
+impl MultimodalConfig {
+    fn is_published(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Default for PerceiverConfig {
     fn default() -> Self {
         Self {
@@ -183,6 +210,7 @@ impl Default for PerceiverConfig {
             id2label: None,
             problem_type: None,
             optical_flow: FlowConfig::default(),
+            multimodal: MultimodalConfig::default(),
         }
     }
 }
@@ -239,6 +267,9 @@ impl PerceiverConfig {
             ("optical_flow.out_channels", flow.out_channels),
             ("optical_flow.num_bands", flow.num_bands),
             ("optical_flow.decoder_widening_factor", flow.decoder_widening_factor),
+            ("multimodal.patch", self.multimodal.patch),
+            ("multimodal.audio_num_bands", self.multimodal.audio_num_bands),
+            ("multimodal.image_num_bands", self.multimodal.image_num_bands),
         ];
         // Far above any model, far below what could overflow a size computed from a few of them.
         const LARGEST: usize = 1 << 24;
@@ -255,8 +286,18 @@ impl PerceiverConfig {
                 return Err(Error::config(field, heads, format!("a divisor of d_latents = {}", self.d_latents)));
             }
         }
-        if self.output_shape.len() != 4 || self.output_shape.contains(&0) {
-            return Err(Error::config("output_shape", format!("{:?}", self.output_shape), "four numbers of at least 1"));
+        // Outputs are counted in 32 bits.
+        let countable = |sizes: &[usize]| {
+            let count = sizes.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
+            count.is_some_and(|count| (1..=u32::MAX as usize).contains(&count))
+        };
+        if self.output_shape.len() != 4 || !countable(&self.output_shape) {
+            let accepted = "four numbers of at least 1 whose product is below 2^32";
+            return Err(Error::config("output_shape", format!("{:?}", self.output_shape), accepted));
+        }
+        if !countable(&[self.num_frames, self.audio_samples_per_frame]) {
+            let given = self.audio_samples_per_frame;
+            return Err(Error::config("audio_samples_per_frame", given, "below 2^32 with num_frames multiplied"));
         }
         if !self.train_size.iter().all(|side| side.is_multiple_of(flow.patch)) {
             let accepted = format!("multiples of optical_flow.patch = {}", flow.patch);
@@ -307,8 +348,8 @@ mod tests {
     }
 
     #[test]
-    fn the_published_flow_model_needs_no_field_of_ours() {
+    fn the_published_models_need_no_field_of_ours() {
         let written = serde_json::to_string(&PerceiverConfig::default()).unwrap();
-        assert!(!written.contains("optical_flow"));
+        assert!(!written.contains("optical_flow") && !written.contains("multimodal"));
     }
 }

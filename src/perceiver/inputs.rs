@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use super::position::FourierGrid;
+use super::FourierGrid;
 use crate::error::Result;
 
 /// Positions of a block of tokens.
@@ -61,7 +61,7 @@ impl Block {
     ///
     /// # Errors
     /// When the features are not B × M × channels.
-    pub fn len(&self) -> Result<usize> {
+    pub fn tokens(&self) -> Result<usize> {
         Ok(self.features.dims3()?.1)
     }
 
@@ -121,6 +121,6 @@ impl Inputs {
     /// # Errors
     /// When features are not B × M × channels.
     pub fn modality_sizes(&self) -> Result<Vec<(String, usize)>> {
-        self.blocks.iter().map(|(name, block)| Ok((name.clone(), block.len()?))).collect()
+        self.blocks.iter().map(|(name, block)| Ok((name.clone(), block.tokens()?))).collect()
     }
 }

@@ -15,18 +15,26 @@ mod attention;
 mod config;
 pub mod decode;
 mod encoder;
+mod image_processor;
 mod inputs;
+pub mod loss;
 pub mod models;
 mod position;
+pub mod postprocess;
 pub mod preprocess;
+pub mod tokenizer;
 mod weights;
 
 pub use activation::Activation;
 pub use attention::{Attention, LayerOptions, LayerOutput, PerceiverLayer};
-pub use config::{AttentionShape, FlowConfig, PerceiverConfig, ProblemType};
+pub use config::{AttentionShape, FlowConfig, MultimodalConfig, PerceiverConfig, ProblemType};
 pub use encoder::{EncoderOutput, HeadMask, PerceiverEncoder};
+pub use image_processor::{ImageSize, Levels, PerceiverImageProcessor};
 pub use inputs::{Block, Inputs, Join, Positions};
-pub use position::{FourierOptions, FourierPositions, PositionEncoding, PositionOptions, TrainableOptions};
+pub use position::{
+    FourierGrid, FourierOptions, FourierPositions, PositionArguments, PositionEncoding, PositionOptions, TrainableOptions,
+};
+pub use tokenizer::PerceiverTokenizer;
 pub use weights::{LayerNorm, Linear, Weights};
 
 /// What to keep besides the result.

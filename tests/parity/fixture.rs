@@ -1,6 +1,10 @@
 //! Reading fixtures and holding results against them.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+};
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -9,32 +13,74 @@ use perceiverflow::perceiver::Weights;
 /// Largest difference over largest magnitude that separates right from wrong (a tanh GELU or a wrong epsilon shows above it).
 pub(crate) const TOLERANCE: f64 = 2e-5;
 
-/// A folder or file below `tests/fixtures`.
+/// A folder or file below `tests/fixtures`, or below the folder of another set where `PERCEIVERFLOW_FIXTURES` names one: other sizes find
+/// mistakes that this set hides.
 pub(crate) fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    let committed = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    std::env::var_os("PERCEIVERFLOW_FIXTURES").map_or_else(committed, PathBuf::from).join(name)
 }
 
-/// Tensors of one `.safetensors` file.
-pub(crate) struct Tensors(HashMap<String, Tensor>);
+/// Holds every fixture of a kind that the manifest lists, and fails with the names of those that do not hold.
+pub(crate) fn hold_each(kind: &str, check: impl Fn(&str) + std::panic::RefUnwindSafe) {
+    let manifest = json("manifest.json");
+    let listed = manifest["fixtures"].as_array().unwrap().iter().filter(|fixture| fixture["kind"] == kind);
+    let names: Vec<&str> = listed.map(|fixture| fixture["name"].as_str().unwrap()).collect();
+    assert!(!names.is_empty(), "no {kind} in the manifest");
+    let failed = |name: &&str| std::panic::catch_unwind(|| check(name)).is_err();
+    let failed: Vec<&str> = names.into_iter().filter(failed).collect();
+    assert!(failed.is_empty(), "{kind}: {failed:?}");
+}
+
+/// Tensors of one `.safetensors` file, and which of them were looked at.
+pub(crate) struct Tensors {
+    tensors: HashMap<String, Tensor>,
+    seen: RefCell<BTreeSet<String>>,
+}
 
 impl Tensors {
     pub(crate) fn open(name: &str) -> Self {
-        Self(candle_core::safetensors::load(path(name), &Device::Cpu).unwrap_or_else(|e| panic!("{name}: {e}")))
+        let tensors = candle_core::safetensors::load(path(name), &Device::Cpu).unwrap_or_else(|e| panic!("{name}: {e}"));
+        Self { tensors, seen: RefCell::default() }
     }
 
     pub(crate) fn get(&self, name: &str) -> &Tensor {
-        self.0.get(name).unwrap_or_else(|| panic!("no tensor {name} in the fixture"))
+        self.find(name).unwrap_or_else(|| panic!("no tensor {name} in the fixture"))
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Tensor> {
-        self.0.get(name)
+        self.seen.borrow_mut().insert(name.to_owned());
+        self.tensors.get(name)
+    }
+
+    /// The tensors whose names begin so, by the rest of their names.
+    pub(crate) fn below<'a>(&'a self, prefix: &str) -> impl Iterator<Item = (&'a str, &'a Tensor)> {
+        self.tensors.iter().filter_map(move |(name, tensor)| {
+            let rest = name.strip_prefix(prefix)?;
+            self.seen.borrow_mut().insert(name.clone());
+            Some((rest, tensor))
+        })
+    }
+
+    /// Integers of a tensor.
+    pub(crate) fn indices(&self, name: &str) -> Option<Vec<u32>> {
+        let tensor = self.find(name)?;
+        Some(tensor.flatten_all().unwrap().to_dtype(DType::U32).unwrap().to_vec1().unwrap())
+    }
+
+    /// Fails when a result in the fixture was not looked at.
+    #[track_caller]
+    pub(crate) fn assert_all_seen(&self, what: &str) {
+        let seen = self.seen.borrow();
+        let unseen: Vec<&String> = self.tensors.keys().filter(|name| !seen.contains(*name)).collect();
+        assert!(unseen.is_empty(), "{what}: nothing was held against {unseen:?}");
     }
 }
 
-/// The weights of one part.
-pub(crate) fn weights(name: &str) -> Weights<'static> {
+/// The weights of one part, their names led by `prefix`.
+pub(crate) fn weights(name: &str, prefix: &str) -> Weights<'static> {
     let file = path(name);
     let tensors = if file.exists() { candle_core::safetensors::load(file, &Device::Cpu).unwrap() } else { HashMap::new() };
+    let tensors = tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect();
     Weights::new(VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu), 0.02)
 }
 

@@ -1,33 +1,223 @@
-//! Whole models.
+//! Whole models, each in every case its fixture records.
 
-use candle_core::Device;
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
 use perceiverflow::{
     checkpoint::Checkpoint,
     compute::Precision,
-    perceiver::{Keep, models::PerceiverForOpticalFlow},
+    perceiver::{
+        EncoderOutput, HeadMask, Keep, PerceiverConfig, ProblemType, Weights,
+        decode::Points,
+        loss,
+        models::{
+            ForwardOptions, MultimodalInputs, PerceiverForImageClassification, PerceiverForMaskedLM,
+            PerceiverForMultimodalAutoencoding, PerceiverForOpticalFlow, PerceiverForSequenceClassification, PerceiverModel,
+        },
+    },
 };
+use serde_json::Value;
 
-use crate::fixture::{Tensors, assert_close, path};
+use crate::fixture::{Tensors, assert_close, hold_each, json, path};
+
+const KEEP: Keep = Keep { hidden_states: true, attentions: true };
 
 #[test]
-fn optical_flow() {
-    let folder = path("models/optical_flow");
-    let checkpoint = Checkpoint::open(folder.to_str().unwrap()).unwrap();
-    let model = checkpoint.build(&Device::Cpu, Precision::F32, PerceiverForOpticalFlow::new).unwrap();
-    let case = Tensors::open("models/optical_flow/patches.safetensors");
-    let frames = case.get("in.inputs");
-    assert_close("preprocessor", &model.preprocess(frames).unwrap().dense().unwrap(), case.get("mid.preprocessor"));
-    let output = model.forward(frames, Keep { hidden_states: true, attentions: true }).unwrap();
-    assert_close("logits", &output.logits, case.get("out.logits"));
-    assert_close("latents", &output.encoder.last_hidden_state, case.get("mid.last_hidden_state"));
-    for (number, hidden) in output.encoder.hidden_states.iter().enumerate() {
-        assert_close(&format!("hidden state {number}"), hidden, case.get(&format!("out.hidden_states.{number}")));
+fn models() {
+    hold_each("model", |name| {
+        let model = Model { name: name.into() };
+        match json(&format!("models/{name}/cases.json"))["model_class"].as_str().unwrap() {
+            "PerceiverModel" => bare(&model),
+            "PerceiverForMaskedLM" => masked_lm(&model),
+            "PerceiverForSequenceClassification" => sequence_classification(&model),
+            "PerceiverForImageClassificationLearned" => {
+                image_classification(&model, PerceiverForImageClassification::learned);
+            }
+            "PerceiverForImageClassificationFourier" => {
+                image_classification(&model, PerceiverForImageClassification::fourier);
+            }
+            "PerceiverForImageClassificationConvProcessing" => {
+                image_classification(&model, PerceiverForImageClassification::conv_processing);
+            }
+            "PerceiverForOpticalFlow" => optical_flow(&model),
+            "PerceiverForMultimodalAutoencoding" => multimodal_autoencoding(&model),
+            class => panic!("no test for {class}"),
+        }
+    });
+}
+
+struct Model {
+    name: String,
+}
+
+impl Model {
+    fn build<M>(&self, new: impl FnOnce(&PerceiverConfig, &Weights<'_>) -> perceiverflow::Result<M>) -> M {
+        let folder = path(&format!("models/{}", self.name));
+        Checkpoint::open(folder.to_str().unwrap()).unwrap().build(&Device::Cpu, Precision::F32, new).unwrap()
     }
-    for (number, attention) in output.encoder.attentions.iter().enumerate() {
-        assert_close(&format!("attention {number}"), attention, case.get(&format!("out.attentions.{number}")));
+
+    fn each_case(&self, check: impl Fn(&Case)) {
+        for recorded in json(&format!("models/{}/cases.json", self.name))["cases"].as_array().unwrap() {
+            let name = format!("{}/{}", self.name, recorded["case"].as_str().unwrap());
+            let tensors = Tensors::open(&format!("models/{name}.safetensors"));
+            let head_mask = tensors.find("in.head_mask").map(|mask| HeadMask::new(mask).unwrap());
+            let case = Case { name, recorded: recorded.clone(), tensors, head_mask };
+            check(&case);
+            case.tensors.assert_all_seen(&case.name);
+        }
     }
-    let cross = output.encoder.cross_attentions.iter().chain(&output.decoder_attention);
-    for (number, attention) in cross.enumerate() {
-        assert_close(&format!("cross attention {number}"), attention, case.get(&format!("out.cross_attentions.{number}")));
+}
+
+/// One call with what it gave in the reference.
+struct Case {
+    name: String,
+    recorded: Value,
+    tensors: Tensors,
+    head_mask: Option<HeadMask>,
+}
+
+impl Case {
+    fn input(&self) -> &Tensor {
+        self.tensors.get("in.inputs")
     }
+
+    fn options(&self) -> ForwardOptions<'_> {
+        ForwardOptions {
+            attention_mask: self.tensors.find("in.attention_mask"),
+            head_mask: self.head_mask.as_ref(),
+            interpolate_pos_encoding: self.recorded["arguments"]["interpolate_pos_encoding"].as_bool().unwrap_or(false),
+            keep: KEEP,
+        }
+    }
+
+    /// Some cases record less than others.
+    fn assert(&self, what: &str, given: &Tensor) {
+        if let Some(expected) = self.tensors.find(what) {
+            assert_close(&format!("{} {what}", self.name), given, expected);
+        }
+    }
+
+    fn assert_each<'a>(&self, what: &str, given: impl Iterator<Item = &'a Tensor>) {
+        let given: Vec<&Tensor> = given.collect();
+        for (number, expected) in self.tensors.below(&format!("{what}.")) {
+            assert_close(&format!("{} {what}.{number}", self.name), given[number.parse::<usize>().unwrap()], expected);
+        }
+        assert!(self.tensors.find(&format!("{what}.{}", given.len())).is_none(), "{}: more {what}", self.name);
+    }
+
+    fn assert_encoder(&self, encoder: &EncoderOutput, decoder_attention: Option<&Tensor>) {
+        self.assert("mid.last_hidden_state", &encoder.last_hidden_state);
+        self.assert("out.last_hidden_state", &encoder.last_hidden_state);
+        self.assert_each("out.hidden_states", encoder.hidden_states.iter());
+        self.assert_each("out.attentions", encoder.attentions.iter());
+        self.assert_each("out.cross_attentions", encoder.cross_attentions.iter().chain(decoder_attention));
+    }
+
+    fn assert_classification_loss(&self, logits: &Tensor) {
+        if let Some(labels) = self.tensors.find("in.labels") {
+            let problem: Option<ProblemType> = serde_json::from_value(self.recorded["problem_type"].clone()).unwrap();
+            self.assert("out.loss", &loss::classification(logits, labels, problem).unwrap());
+            // Integer labels say as much as the problem type, but numbers may be meant for either of the other two.
+            if problem == Some(ProblemType::SingleLabelClassification) {
+                self.assert("out.loss", &loss::classification(logits, labels, None).unwrap());
+            }
+        }
+    }
+}
+
+fn bare(model: &Model) {
+    let perceiver = model.build(PerceiverModel::new);
+    model.each_case(|case| case.assert_encoder(&perceiver.forward(case.input(), case.options()).unwrap(), None));
+}
+
+fn masked_lm(model: &Model) {
+    let perceiver = model.build(PerceiverForMaskedLM::new);
+    model.each_case(|case| {
+        let block = perceiver.preprocess(case.input()).unwrap();
+        case.assert("mid.preprocessor", &block.dense().unwrap());
+        case.assert("mid.inputs_without_pos", &block.features);
+        let output = perceiver.forward(case.input(), case.options()).unwrap();
+        case.assert_encoder(&output.encoder, output.decoder_attention.as_ref());
+        let z = &output.encoder.last_hidden_state;
+        let query = perceiver.decoder().query(z, None, None).unwrap();
+        case.assert("mid.decoder_query", &query);
+        case.assert("mid.decoder_output", &perceiver.decoder().forward(&query, z, false).unwrap().logits);
+        case.assert("out.logits", &output.logits);
+        if let Some(labels) = case.tensors.find("in.labels") {
+            case.assert("out.loss", &loss::cross_entropy(&output.logits, labels).unwrap());
+        }
+    });
+}
+
+fn sequence_classification(model: &Model) {
+    let perceiver = model.build(PerceiverForSequenceClassification::new);
+    model.each_case(|case| {
+        let block = perceiver.preprocess(case.input()).unwrap();
+        case.assert("mid.preprocessor", &block.dense().unwrap());
+        case.assert("mid.inputs_without_pos", &block.features);
+        let output = perceiver.forward(case.input(), case.options()).unwrap();
+        case.assert_encoder(&output.encoder, output.decoder_attention.as_ref());
+        case.assert("mid.decoder_query", &perceiver.decoder().query(&output.encoder.last_hidden_state).unwrap());
+        case.assert("mid.decoder_output", &output.logits);
+        case.assert("out.logits", &output.logits);
+        case.assert_classification_loss(&output.logits);
+    });
+}
+
+fn image_classification(
+    model: &Model,
+    new: impl FnOnce(&PerceiverConfig, &Weights<'_>) -> perceiverflow::Result<PerceiverForImageClassification>,
+) {
+    let perceiver = model.build(new);
+    model.each_case(|case| {
+        let options = case.options();
+        let block = perceiver.preprocess(case.input(), options.interpolate_pos_encoding).unwrap();
+        case.assert("mid.preprocessor", &block.dense().unwrap());
+        let output = perceiver.forward(case.input(), options).unwrap();
+        case.assert_encoder(&output.encoder, output.decoder_attention.as_ref());
+        case.assert("mid.decoder_query", &perceiver.decoder().query(&output.encoder.last_hidden_state).unwrap());
+        case.assert("mid.decoder_output", &output.logits);
+        case.assert("out.logits", &output.logits);
+        case.assert_classification_loss(&output.logits);
+    });
+}
+
+fn optical_flow(model: &Model) {
+    let perceiver = model.build(PerceiverForOpticalFlow::new);
+    model.each_case(|case| {
+        let tokens = perceiver.preprocess(case.input()).unwrap().dense().unwrap();
+        case.assert("mid.preprocessor", &tokens);
+        case.assert("mid.decoder_query", &tokens);
+        let output = perceiver.forward(case.input(), case.options()).unwrap();
+        case.assert_encoder(&output.encoder, output.decoder_attention.as_ref());
+        case.assert("mid.decoder_output", &output.logits);
+        case.assert("out.logits", &output.logits);
+    });
+}
+
+fn multimodal_autoencoding(model: &Model) {
+    let perceiver = model.build(PerceiverForMultimodalAutoencoding::new);
+    model.each_case(|case| {
+        let input = |name: &str| case.tensors.get(&format!("in.inputs.{name}"));
+        let with_label = MultimodalInputs { image: input("image"), audio: input("audio"), label: Some(input("label")) };
+        let tokens = perceiver.preprocess(with_label).unwrap();
+        case.assert("mid.preprocessor", &tokens.dense().unwrap());
+        for (name, size) in tokens.modality_sizes().unwrap() {
+            assert_eq!(case.tensors.indices(&format!("mid.modality_size.{name}")), Some(vec![size as u32]), "{name}");
+        }
+        let points: Points = ["audio", "image"]
+            .map(|name| (name.to_owned(), case.tensors.indices(&format!("in.subsampled_output_points.{name}")).unwrap()))
+            .into();
+        for inputs in [with_label, MultimodalInputs { label: None, ..with_label }] {
+            let output = perceiver.forward(inputs, &points, case.options()).unwrap();
+            case.assert_encoder(&output.encoder, output.decoder_attention.as_ref());
+            let z = &output.encoder.last_hidden_state;
+            let query = perceiver.decoder().query(z, &points).unwrap();
+            case.assert("mid.decoder_query", &query.tokens);
+            case.assert("mid.decoder_output", &perceiver.decoder().forward(&query.tokens, z, false).unwrap().logits);
+            let recorded: BTreeMap<&str, &Tensor> = case.tensors.below("out.logits.").collect();
+            assert!(recorded.keys().copied().eq(output.logits.keys().map(String::as_str)));
+            recorded.iter().for_each(|(name, expected)| assert_close(name, &output.logits[*name], expected));
+        }
+    });
 }

@@ -1,16 +1,59 @@
 //! Parts of models, each built from the constructor arguments its fixture records.
 
-use candle_core::{DType, Device, Module, Tensor};
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor};
 use perceiverflow::perceiver::{
-    FourierPositions, LayerOptions, PerceiverConfig, PerceiverLayer, PositionEncoding, PositionOptions, Positions,
-    TrainableOptions,
-    decode::{BasicDecoder, BasicDecoderOptions, OpticalFlowDecoder, OpticalFlowDecoderOptions},
-    preprocess::{Conv2dDownsample, ImagePreprocessor, space_to_depth},
+    Block, FourierPositions, LayerOptions, PerceiverConfig, PerceiverLayer, PositionArguments, PositionEncoding, PositionOptions,
+    Positions, TrainableOptions, Weights,
+    decode::{
+        BasicDecoder, BasicDecoderOptions, BasicVideoAutoencodingDecoder, ClassificationDecoder, EmbeddingDecoder,
+        ModalityDecoder, MultimodalDecoder, OpticalFlowDecoder, OpticalFlowDecoderOptions, Points, ProjectionDecoder,
+    },
+    postprocess::{
+        AudioPostprocessor, ClassificationPostprocessor, ModalityPostprocessor, MultimodalPostprocessor, ProjectionPostprocessor,
+    },
+    preprocess::{
+        AudioOptions, AudioPreprocessor, Conv2dDownsample, ImageOptions, ImagePreprocessor, ModalityPreprocessor,
+        MultimodalPreprocessor, OneHotPreprocessor, PrepType, TextPreprocessor, space_to_depth,
+    },
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::fixture::{Tensors, assert_close, json, weights};
+use crate::fixture::{Tensors, assert_close, hold_each, json, weights};
+
+#[test]
+fn parts() {
+    hold_each("part", |name| {
+        let part = Part::open(name);
+        match part.spec["part_class"].as_str().unwrap() {
+            "PerceiverLayer" => layer(&part),
+            "fourier_positions" => fourier_positions(&part),
+            "PerceiverTrainablePositionEncoding" => trainable_positions(&part),
+            "space_to_depth" => space_to_depth_of_images_and_video(&part),
+            "Conv2DDownsample" => conv_downsample(&part),
+            "PerceiverImagePreprocessor" => image_preprocessor(&part),
+            "PerceiverAudioPreprocessor" => audio_preprocessor(&part),
+            "PerceiverOneHotPreprocessor" => one_hot_preprocessor(&part),
+            "PerceiverTextPreprocessor" => text_preprocessor(&part),
+            "PerceiverMultimodalPreprocessor" => multimodal_preprocessor(&part),
+            "Projection" => projection_decoder(&part),
+            "PerceiverBasicDecoder" => basic_decoder(&part),
+            "PerceiverClassificationDecoder" => classification_decoder(&part),
+            "PerceiverOpticalFlowDecoder" => optical_flow_decoder(&part),
+            "PerceiverBasicVideoAutoencodingDecoder" => video_decoder(&part),
+            "PerceiverMultimodalDecoder" => multimodal_decoder(&part),
+            "PerceiverEmbeddingDecoder" => embedding_decoder(&part),
+            "PerceiverClassificationPostprocessor" => classification_postprocessor(&part),
+            "PerceiverAudioPostprocessor" => audio_postprocessor(&part),
+            "PerceiverProjectionPostprocessor" => projection_postprocessor(&part),
+            "PerceiverMultimodalPostprocessor" => multimodal_postprocessor(&part),
+            class => panic!("no test for {class}"),
+        }
+        part.io.assert_all_seen(name);
+    });
+}
 
 /// One part: its recorded arguments, tensors and weights.
 struct Part {
@@ -25,8 +68,8 @@ impl Part {
         Self { name: name.into(), spec, io: Tensors::open(&format!("parts/{name}/io.safetensors")) }
     }
 
-    fn weights(&self) -> perceiverflow::perceiver::Weights<'static> {
-        weights(&format!("parts/{}/weights.safetensors", self.name))
+    fn weights(&self) -> Weights<'static> {
+        weights(&format!("parts/{}/weights.safetensors", self.name), "")
     }
 
     fn constructor<T: DeserializeOwned>(&self) -> T {
@@ -35,6 +78,10 @@ impl Part {
 
     fn config(&self) -> PerceiverConfig {
         serde_json::from_value(self.spec["config"].clone()).unwrap()
+    }
+
+    fn input(&self, call: &str) -> &Tensor {
+        self.io.get(&format!("{call}.in.inputs"))
     }
 
     /// The plain arguments of a call.
@@ -47,26 +94,43 @@ impl Part {
         self.spec["calls"].as_array().unwrap().iter().map(|c| c["call"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// A number of labels is not a field of the configuration, but the length of one.
+    fn config_with_labels(&self) -> PerceiverConfig {
+        let labels = self.spec["config"]["num_labels"].as_u64().unwrap();
+        let id2label = Some((0..labels).map(|label| (label.to_string(), String::new())).collect());
+        PerceiverConfig { id2label, ..self.config() }
+    }
+
+    fn number(&self, argument: &str) -> usize {
+        self.spec["constructor"][argument].as_u64().unwrap() as usize
+    }
+
     fn assert(&self, output: &str, given: &Tensor) {
         assert_close(&format!("{} {output}", self.name), given, self.io.get(output));
     }
-}
 
-#[test]
-fn layers() {
-    for name in ["layer_self", "layer_cross", "layer_cross_no_residual"] {
-        let part = Part::open(name);
-        let layer = PerceiverLayer::new(&part.constructor::<LayerOptions>(), &part.weights()).unwrap();
-        let hidden = part.io.get("a.in.hidden_states");
-        let output = layer.forward(hidden, part.io.find("a.in.inputs"), part.io.find("a.in.inputs_mask"), None, true).unwrap();
-        part.assert("a.out.0", &output.hidden);
-        part.assert("a.out.1", &output.probabilities.unwrap());
+    fn assert_block(&self, call: &str, block: &Block) {
+        self.assert(&format!("{call}.out.with_pos"), &block.dense().unwrap());
+        if let Some(features) = self.io.find(&format!("{call}.out.without_pos")) {
+            assert_close(&format!("{} {call} without_pos", self.name), &block.features, features);
+        }
     }
 }
 
-#[test]
-fn fourier_positions() {
-    let part = Part::open("fourier_positions");
+/// What the fixtures of several modalities put together, described there in words.
+fn named<T>(modalities: [(&str, T); 3]) -> BTreeMap<String, T> {
+    modalities.map(|(name, modality)| (name.to_owned(), modality)).into()
+}
+
+fn layer(part: &Part) {
+    let layer = PerceiverLayer::new(&part.constructor::<LayerOptions>(), &part.weights()).unwrap();
+    let hidden = part.io.get("a.in.hidden_states");
+    let output = layer.forward(hidden, part.io.find("a.in.inputs"), part.io.find("a.in.inputs_mask"), None, true).unwrap();
+    part.assert("a.out.0", &output.hidden);
+    part.assert("a.out.1", &output.probabilities.unwrap());
+}
+
+fn fourier_positions(part: &Part) {
     for call in part.calls() {
         let arguments = part.arguments(&call);
         let encoding = FourierPositions::new(serde_json::from_value(arguments.clone()).unwrap()).unwrap();
@@ -86,62 +150,20 @@ fn fourier_positions() {
     }
 }
 
-#[test]
-fn trainable_positions() {
-    let part = Part::open("trainable_positions");
-    let options = PositionOptions::Trainable(part.constructor::<TrainableOptions>());
-    let table = part.weights().get((16, 6), "position_embeddings").unwrap();
-    let named = std::collections::HashMap::from([("table.position_embeddings".to_owned(), table)]);
-    let tensors = candle_nn::VarBuilder::from_tensors(named, DType::F32, &Device::Cpu);
-    let encoding =
-        PositionEncoding::new(&options, None, "table", &perceiverflow::perceiver::Weights::new(tensors, 0.02)).unwrap();
+fn trainable_positions(part: &Part) {
+    let options = part.constructor::<TrainableOptions>();
+    let rows = options.index_dims.clone();
+    let table = weights(&format!("parts/{}/weights.safetensors", part.name), "table.");
+    let encoding = PositionEncoding::new(&PositionOptions::Trainable(options), None, "table", &table).unwrap();
     let dense = |positions: Positions| positions.dense(DType::F32, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
-    let plain = encoding.grid(&[16], false, DType::F32, &Device::Cpu).unwrap();
+    let plain = encoding.grid(&rows, false, DType::F32, &Device::Cpu).unwrap();
     part.assert("plain.out", &dense(plain).repeat((2, 1, 1)).unwrap());
-    let interpolated = encoding.grid(&[7, 5], true, DType::F32, &Device::Cpu).unwrap();
+    let side = |name: &str| part.arguments("interpolated")[name].as_u64().unwrap() as usize;
+    let interpolated = encoding.grid(&[side("height"), side("width")], true, DType::F32, &Device::Cpu).unwrap();
     part.assert("interpolated.out", &dense(interpolated));
 }
 
-#[test]
-fn image_preprocessors() {
-    for name in [
-        "conv",
-        "conv_no_batchnorm",
-        "conv1x1_fourier_project",
-        "conv1x1_trainable_add",
-        "conv1x1_trainable_concat",
-        "patches_image",
-        "patches_linear",
-        "patches_video",
-        "pixels",
-        "pixels_downsample_quirk",
-        "pixels_video",
-    ] {
-        let part = Part::open(&format!("image_preprocessor_{name}"));
-        let preprocessor = ImagePreprocessor::new(part.constructor(), &part.weights()).unwrap();
-        assert_eq!(part.arguments("a")["result"]["num_channels"], preprocessor.num_channels(), "{name}");
-        let inputs = preprocessor.forward(part.io.get("a.in.inputs"), false).unwrap();
-        part.assert("a.out.with_pos", &inputs.dense().unwrap());
-        part.assert("a.out.without_pos", &inputs.blocks[0].1.features);
-    }
-}
-
-#[test]
-fn conv_downsample() {
-    for (name, use_batchnorm) in [("conv_downsample_batchnorm", true), ("conv_downsample_no_batchnorm", false)] {
-        let part = Part::open(name);
-        let channels = |field: &str| part.spec["constructor"][field].as_u64().unwrap() as usize;
-        let (from, to) = (channels("in_channels"), channels("out_channels"));
-        let stem = Conv2dDownsample::new(from, to, use_batchnorm, &part.weights()).unwrap();
-        for call in part.calls() {
-            part.assert(&format!("{call}.out"), &stem.forward(part.io.get(&format!("{call}.in.inputs"))).unwrap());
-        }
-    }
-}
-
-#[test]
-fn space_to_depth_of_images_and_video() {
-    let part = Part::open("space_to_depth");
+fn space_to_depth_of_images_and_video(part: &Part) {
     for call in part.calls() {
         let size = |name: &str| part.arguments(&call)[name].as_u64().unwrap_or(1) as usize;
         let given = space_to_depth(part.io.get(&format!("{call}.in.frames")), size("temporal"), size("spatial")).unwrap();
@@ -149,31 +171,103 @@ fn space_to_depth_of_images_and_video() {
     }
 }
 
-#[test]
-fn basic_decoders() {
-    for name in [
-        "fourier_grid",
-        "fourier_points",
-        "fourier_points_projected",
-        "trainable",
-        "trainable_concat_input",
-        "trainable_no_project",
-    ] {
-        let part = Part::open(&format!("decoder_basic_{name}"));
-        let decoder = BasicDecoder::new(&part.config(), part.constructor::<BasicDecoderOptions>(), &part.weights()).unwrap();
-        let points = part.io.find("a.in.points").map(|points| points.flatten_all().unwrap());
-        let points = points.map(|points| points.to_dtype(DType::U32).unwrap().to_vec1::<u32>().unwrap());
-        let query = decoder.query(part.io.get("a.in.inputs"), part.io.find("a.in.without"), points.as_deref()).unwrap();
-        part.assert("a.out.query", &query);
-        let decoded = decoder.forward(&query, part.io.get("a.in.z"), true).unwrap();
-        part.assert("a.out.logits", &decoded.logits);
-        part.assert("a.out.attention", &decoded.cross_attentions.unwrap());
+fn conv_downsample(part: &Part) {
+    let use_batchnorm = part.spec["constructor"]["use_batchnorm"].as_bool().unwrap_or(true);
+    let (from, to) = (part.number("in_channels"), part.number("out_channels"));
+    let stem = Conv2dDownsample::new(from, to, use_batchnorm, &part.weights()).unwrap();
+    for call in part.calls() {
+        part.assert(&format!("{call}.out"), &stem.forward(part.input(&call)).unwrap());
     }
 }
 
-#[test]
-fn optical_flow_decoder() {
-    let part = Part::open("decoder_optical_flow");
+fn image_preprocessor(part: &Part) {
+    let preprocessor = ImagePreprocessor::new(part.constructor(), &part.weights()).unwrap();
+    for call in part.calls() {
+        assert_eq!(part.arguments(&call)["result"]["num_channels"], preprocessor.num_channels(), "{}", part.name);
+        part.assert_block(&call, &preprocessor.forward(part.input(&call), false).unwrap());
+    }
+}
+
+fn audio_preprocessor(part: &Part) {
+    let preprocessor = AudioPreprocessor::new(&part.constructor(), &part.weights()).unwrap();
+    for call in part.calls() {
+        assert_eq!(part.arguments(&call)["result"]["num_channels"], preprocessor.num_channels(), "{}", part.name);
+        part.assert_block(&call, &preprocessor.forward(part.input(&call)).unwrap());
+    }
+}
+
+fn one_hot_preprocessor(part: &Part) {
+    let labels = part.input("a");
+    let preprocessor = OneHotPreprocessor::new(labels.dims()[1]);
+    assert_eq!(preprocessor.num_channels(), labels.dims()[1]);
+    part.assert_block("a", &preprocessor.forward(labels).unwrap());
+}
+
+fn text_preprocessor(part: &Part) {
+    let preprocessor = TextPreprocessor::new(&part.config(), &part.weights()).unwrap();
+    for call in part.calls() {
+        part.assert_block(&call, &preprocessor.forward(part.input(&call)).unwrap());
+    }
+}
+
+fn multimodal_preprocessor(part: &Part) {
+    let none = weights("none", "");
+    let audio = AudioOptions { samples_per_patch: 4, positions: PositionArguments::fourier(3, [24]), ..Default::default() };
+    let image = ImageOptions {
+        prep_type: PrepType::Patches,
+        spatial_downsample: 2,
+        positions: PositionArguments::fourier(2, [2, 2, 3]),
+        ..Default::default()
+    };
+    let modalities = named([
+        ("label", ModalityPreprocessor::OneHot(OneHotPreprocessor::new(5))),
+        ("audio", ModalityPreprocessor::Audio(AudioPreprocessor::new(&audio, &none).unwrap())),
+        ("image", ModalityPreprocessor::Image(ImagePreprocessor::new(image, &none).unwrap().into())),
+    ]);
+    let mask_probs: Option<BTreeMap<String, f64>> =
+        serde_json::from_value(part.spec["constructor"]["mask_probs"].clone()).unwrap();
+    let padding = part.number("min_padding_size");
+    let preprocessor =
+        MultimodalPreprocessor::new(modalities, &mask_probs.unwrap_or_default(), padding, &part.weights()).unwrap();
+    let recorded = &part.arguments("a")["result"];
+    assert_eq!(recorded["num_channels"], preprocessor.num_channels());
+    let inputs: BTreeMap<String, Tensor> =
+        part.io.below("a.in.inputs.").map(|(name, input)| (name.to_owned(), input.clone())).collect();
+    let tokens = preprocessor.forward(&inputs, 0).unwrap();
+    part.assert("a.out.with_pos", &tokens.dense().unwrap());
+    for (name, size) in tokens.modality_sizes().unwrap() {
+        assert_eq!(recorded["modality_sizes"][&name], size, "{name}");
+    }
+    for (name, block) in &tokens.blocks {
+        part.assert(&format!("a.out.without_pos.{name}"), &block.features);
+    }
+}
+
+fn projection_decoder(part: &Part) {
+    let decoder = ProjectionDecoder::new(&part.config_with_labels(), &part.weights()).unwrap();
+    part.assert("a.out", &decoder.forward(part.io.get("a.in.z")).unwrap());
+}
+
+fn basic_decoder(part: &Part) {
+    let decoder = BasicDecoder::new(&part.config(), part.constructor::<BasicDecoderOptions>(), &part.weights()).unwrap();
+    let points = part.io.indices("a.in.points");
+    let query = decoder.query(part.input("a"), part.io.find("a.in.without"), points.as_deref()).unwrap();
+    part.assert("a.out.query", &query);
+    let decoded = decoder.forward(&query, part.io.get("a.in.z"), true).unwrap();
+    part.assert("a.out.logits", &decoded.logits);
+    part.assert("a.out.attention", &decoded.cross_attentions.unwrap());
+}
+
+fn classification_decoder(part: &Part) {
+    let decoder = ClassificationDecoder::new(&part.config_with_labels(), part.constructor(), &part.weights()).unwrap();
+    let query = decoder.query(part.input("a")).unwrap();
+    part.assert("a.out.query", &query);
+    let decoded = decoder.forward(&query, part.io.get("a.in.z"), true).unwrap();
+    part.assert("a.out.logits", &decoded.logits);
+    part.assert("a.out.attention", &decoded.cross_attentions.unwrap());
+}
+
+fn optical_flow_decoder(part: &Part) {
     let arguments = &part.spec["constructor"];
     let options = OpticalFlowDecoderOptions {
         output_image_shape: serde_json::from_value(arguments["output_image_shape"].clone()).unwrap(),
@@ -182,8 +276,95 @@ fn optical_flow_decoder() {
         decoder: part.constructor(),
     };
     let decoder = OpticalFlowDecoder::new(&part.config(), options, &part.weights()).unwrap();
-    let query = part.io.get("a.in.inputs");
+    let query = part.input("a");
+    part.assert("a.out.query", query);
     let decoded = decoder.forward(query, part.io.get("a.in.z"), true).unwrap();
     part.assert("a.out.logits", &decoded.logits);
     part.assert("a.out.attention", &decoded.cross_attentions.unwrap());
+}
+
+fn video_decoder(part: &Part) {
+    let [_, t, y, x]: [usize; 4] = serde_json::from_value(part.spec["constructor"]["output_shape"].clone()).unwrap();
+    let decoder = BasicVideoAutoencodingDecoder::new(&part.config(), [t, y, x], part.constructor(), &part.weights()).unwrap();
+    let query = decoder.query(part.input("a")).unwrap();
+    part.assert("a.out.query", &query);
+    part.assert("a.out.logits", &decoder.forward(&query, part.io.get("a.in.z"), false).unwrap().logits);
+}
+
+fn multimodal_decoder(part: &Part) {
+    let config = part.config();
+    let (weights, channels) = (part.weights(), part.number("output_num_channels"));
+    let queries = |positions: PositionArguments, output_index_dims: &[usize]| BasicDecoderOptions {
+        position_encoding_only: true,
+        output_num_channels: channels,
+        output_index_dims: output_index_dims.to_vec(),
+        positions,
+        ..Default::default()
+    };
+    let label = queries(PositionArguments::trainable(9, 1), &[1]);
+    let audio = queries(PositionArguments::fourier(3, [24]), &[6]);
+    let image = queries(PositionArguments::fourier(2, [2, 2, 3]), &[]);
+    let of = |name: &str| weights.pp("modalities").pp(name);
+    let modalities = named([
+        ("label", ModalityDecoder::Classification(ClassificationDecoder::new(&config, label, &of("label")).unwrap())),
+        ("audio", ModalityDecoder::Basic(BasicDecoder::new(&config, audio, &of("audio")).unwrap())),
+        ("image", {
+            let decoder = BasicVideoAutoencodingDecoder::new(&config, [2, 4, 6], image, &of("image")).unwrap();
+            ModalityDecoder::Video(decoder)
+        }),
+    ]);
+    let decoder = MultimodalDecoder::new(&config, modalities, channels, part.number("min_padding_size"), &weights).unwrap();
+    assert_eq!(part.arguments("a")["result"]["num_query_channels"], decoder.num_query_channels());
+    let points: Points =
+        ["audio", "image"].map(|name| (name.to_owned(), part.io.indices(&format!("a.in.points.{name}")).unwrap())).into();
+    let query = decoder.query(part.input("a"), &points).unwrap();
+    part.assert("a.out.query", &query.tokens);
+    let decoded = decoder.forward(&query.tokens, part.io.get("a.in.z"), true).unwrap();
+    part.assert("a.out.logits", &decoded.logits);
+    part.assert("a.out.attention", &decoded.cross_attentions.unwrap());
+}
+
+fn embedding_decoder(part: &Part) {
+    let decoder = EmbeddingDecoder::new(part.config().vocab_size, &part.weights()).unwrap();
+    let scores = decoder.forward(part.io.get("a.in.hidden_states"), part.io.get("a.in.embedding")).unwrap();
+    part.assert("a.out", &scores);
+}
+
+fn classification_postprocessor(part: &Part) {
+    let postprocessor =
+        ClassificationPostprocessor::new(&part.config_with_labels(), part.number("in_channels"), &part.weights()).unwrap();
+    part.assert("a.out", &postprocessor.forward(part.input("a")).unwrap());
+}
+
+fn audio_postprocessor(part: &Part) {
+    let postprocessor = AudioPostprocessor::new(&part.config(), part.number("in_channels"), &part.weights()).unwrap();
+    part.assert("a.out", &postprocessor.forward(part.input("a")).unwrap());
+}
+
+fn projection_postprocessor(part: &Part) {
+    let (from, to) = (part.number("in_channels"), part.number("out_channels"));
+    let postprocessor = ProjectionPostprocessor::new(from, to, &part.weights()).unwrap();
+    part.assert("a.out", &postprocessor.forward(part.input("a")).unwrap());
+}
+
+fn multimodal_postprocessor(part: &Part) {
+    const CHANNELS: usize = 8;
+    let (config, weights) = (part.config_with_labels(), part.weights());
+    let of = |name: &str| weights.pp("modalities").pp(name);
+    let label = ClassificationPostprocessor::new(&config, CHANNELS, &of("label")).unwrap();
+    let postprocessor = MultimodalPostprocessor::new(named([
+        ("label", ModalityPostprocessor::Classification(label)),
+        ("audio", ModalityPostprocessor::Audio(AudioPostprocessor::new(&config, CHANNELS, &of("audio")).unwrap())),
+        ("image", ModalityPostprocessor::Projection(ProjectionPostprocessor::new(CHANNELS, 3, &of("image")).unwrap())),
+    ]));
+    let outputs = match part.io.find("a.in.inputs") {
+        Some(outputs) => {
+            let sizes = serde_json::from_value(part.arguments("a")["modality_sizes"].clone()).unwrap();
+            MultimodalPostprocessor::split(outputs, &sizes).unwrap()
+        }
+        None => part.io.below("a.in.inputs.").map(|(name, input)| (name.to_owned(), input.clone())).collect(),
+    };
+    let given = postprocessor.forward(&outputs).unwrap();
+    assert_eq!(given.len(), 3);
+    given.iter().for_each(|(name, given)| part.assert(&format!("a.out.{name}"), given));
 }

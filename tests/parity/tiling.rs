@@ -7,17 +7,21 @@ use perceiverflow::{
     tasks::{OpticalFlow, Tiling},
 };
 
-use crate::fixture::{Tensors, assert_close, path};
+use crate::fixture::{Tensors, assert_close, json, path};
 
 #[test]
 fn two_pictures_to_flow() {
-    let fixture = Tensors::open("flow/pipeline.safetensors");
+    let (pipeline, fixture) = (json("flow/pipeline.json"), Tensors::open("flow/pipeline.safetensors"));
+    let [height, width]: [usize; 2] = serde_json::from_value(pipeline["image"].clone()).unwrap();
+    let overlap = pipeline["min_overlap"].as_u64().unwrap() as usize;
     let frames = fixture.get("frames");
-    let pictures: Vec<Picture> =
-        (0..2).map(|n| Picture::new(37, 22, frames.get(n).unwrap().flatten_all().unwrap().to_vec1().unwrap()).unwrap()).collect();
+    let picture = |n: usize| {
+        let rgb = frames.get(n).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        Picture::new(width, height, rgb).unwrap()
+    };
     let task = OpticalFlow::open(path("flow").to_str().unwrap(), DeviceChoice::Cpu, Precision::F32).unwrap();
-    let fields = task.estimate(&[(&pictures[0], &pictures[1])], Tiling::Native { overlap: 3 }).unwrap();
+    let fields = task.estimate(&[(&picture(0), &picture(1))], Tiling::Native { overlap }).unwrap();
     let vectors: Vec<f32> = fields[0].uv().iter().flatten().copied().collect();
-    let given = Tensor::from_vec(vectors, (1, 22, 37, 2), frames.device()).unwrap();
+    let given = Tensor::from_vec(vectors, (1, height, width, 2), frames.device()).unwrap();
     assert_close("flow", &given, fixture.get("flow"));
 }

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use crate::{
     error::{Error, Result},
     perceiver::{
-        FourierOptions, LayerOptions, LayerOutput, Linear, PerceiverConfig, PerceiverLayer, PositionEncoding, PositionOptions,
-        TrainableOptions, Weights, position::one_or_many,
+        LayerOptions, LayerOutput, Linear, PerceiverConfig, PerceiverLayer, PositionArguments, PositionEncoding, Weights,
+        position::one_or_many,
     },
 };
 
@@ -17,8 +17,6 @@ use crate::{
 pub struct BasicDecoderOptions {
     /// Channels of the output, when `final_project`.
     pub output_num_channels: usize,
-    /// `trainable`, `fourier` or `none`.
-    pub position_encoding_type: String,
     /// The grid of queries.
     #[serde(deserialize_with = "one_or_many")]
     pub output_index_dims: Vec<usize>,
@@ -40,19 +38,15 @@ pub struct BasicDecoderOptions {
     pub final_project: bool,
     /// Whether the decoder makes queries and nothing else.
     pub position_encoding_only: bool,
-    /// Channels the positions are projected to.
-    pub project_pos_dim: i64,
-    /// Arguments of a learned table.
-    pub trainable_position_encoding_kwargs: Option<TrainableOptions>,
-    /// Arguments of Fourier features.
-    pub fourier_position_encoding_kwargs: Option<FourierOptions>,
+    /// Arguments of the queries' positions; none where the queries come from elsewhere.
+    #[serde(flatten)]
+    pub positions: PositionArguments,
 }
 
 impl Default for BasicDecoderOptions {
     fn default() -> Self {
         Self {
             output_num_channels: 0,
-            position_encoding_type: "trainable".into(),
             output_index_dims: Vec::new(),
             num_channels: 128,
             qk_channels: None,
@@ -63,18 +57,16 @@ impl Default for BasicDecoderOptions {
             concat_preprocessed_input: false,
             final_project: true,
             position_encoding_only: false,
-            project_pos_dim: -1,
-            trainable_position_encoding_kwargs: None,
-            fourier_position_encoding_kwargs: None,
+            positions: PositionArguments::default(),
         }
     }
 }
 
-/// What a decoder gives.
+/// What a decoder gives, published as `PerceiverDecoderOutput`.
 #[derive(Clone, Debug)]
-pub struct Decoded {
+pub struct Decoded<L = Tensor> {
     /// B × O × output channels, or as the decoder shapes it.
-    pub logits: Tensor,
+    pub logits: L,
     /// B × H × O × N, when asked for.
     pub cross_attentions: Option<Tensor>,
 }
@@ -95,23 +87,7 @@ impl BasicDecoder {
     /// # Errors
     /// When a tensor is missing or has another shape, or an argument is not accepted.
     pub fn new(config: &PerceiverConfig, options: BasicDecoderOptions, weights: &Weights<'_>) -> Result<Self> {
-        let missing =
-            |field: &str| Error::config(field, "nothing", format!("the arguments of {}", options.position_encoding_type));
-        let kind = match options.position_encoding_type.as_str() {
-            "none" => None,
-            "trainable" => {
-                let table = options.trainable_position_encoding_kwargs.clone();
-                Some(PositionOptions::Trainable(table.ok_or_else(|| missing("trainable_position_encoding_kwargs"))?))
-            }
-            "fourier" => {
-                let bands = options.fourier_position_encoding_kwargs.clone();
-                Some(PositionOptions::Fourier(bands.ok_or_else(|| missing("fourier_position_encoding_kwargs"))?))
-            }
-            other => return Err(Error::config("position_encoding_type", other, "trainable, fourier or none")),
-        };
-        let project = usize::try_from(options.project_pos_dim).ok().filter(|&channels| channels > 0);
-        let positions =
-            kind.map(|kind| PositionEncoding::new(&kind, project, "output_position_encodings", weights)).transpose()?;
+        let positions = options.positions.build("output_position_encodings", weights)?;
         if options.position_encoding_only {
             return Ok(Self { options, positions, layer: None, final_layer: None });
         }
@@ -135,6 +111,11 @@ impl BasicDecoder {
             positions,
             options,
         })
+    }
+
+    /// Number of outputs: cells of the grid of queries.
+    pub fn outputs(&self) -> usize {
+        self.options.output_index_dims.iter().product()
     }
 
     /// The published property of this name: the output's channels where there is a final projection, whatever the queries' width.

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::{BasicDecoder, BasicDecoderOptions, Decoded};
 use crate::{
     error::{Error, Result},
-    perceiver::{PerceiverConfig, Weights},
+    perceiver::{PerceiverConfig, PositionArguments, Weights},
 };
 
 /// Arguments of the decoder.
@@ -41,9 +41,10 @@ impl OpticalFlowDecoder {
             output_image_shape,
             patch,
             rescale_factor,
+            // The published decoder builds positions that it never uses: the inputs are the queries.
             decoder: BasicDecoder::new(
                 config,
-                BasicDecoderOptions { position_encoding_type: "none".into(), ..decoder },
+                BasicDecoderOptions { positions: PositionArguments::default(), ..decoder },
                 &weights.pp("decoder"),
             )?,
         })

@@ -2,11 +2,11 @@
 
 use candle_core::Tensor;
 
-use super::ModelOutput;
+use super::{ForwardOptions, ModelOutput, PerceiverModel};
 use crate::{
     error::{Error, Result},
     perceiver::{
-        FlowConfig, FourierOptions, Inputs, Keep, PerceiverConfig, PerceiverEncoder, Weights,
+        Block, FlowConfig, PerceiverConfig, PositionArguments, Weights,
         decode::{BasicDecoderOptions, OpticalFlowDecoder, OpticalFlowDecoderOptions},
         preprocess::{ImageOptions, ImagePreprocessor, PrepType},
     },
@@ -19,8 +19,7 @@ pub const NEIGHBOURHOOD_CHANNELS: usize = 27;
 #[derive(Clone, Debug)]
 pub struct PerceiverForOpticalFlow {
     preprocessor: ImagePreprocessor,
-    latents: Tensor,
-    encoder: PerceiverEncoder,
+    perceiver: PerceiverModel,
     decoder: OpticalFlowDecoder,
 }
 
@@ -39,12 +38,7 @@ impl PerceiverForOpticalFlow {
             out_channels,
             conv_after_patching: true,
             conv_after_patching_in_channels: 2 * NEIGHBOURHOOD_CHANNELS * patch * patch,
-            fourier_position_encoding_kwargs: Some(FourierOptions {
-                num_bands,
-                max_resolution: config.train_size.to_vec(),
-                concat_pos: true,
-                sine_only: false,
-            }),
+            positions: PositionArguments::fourier(num_bands, config.train_size),
             ..Default::default()
         };
         let preprocessor = ImagePreprocessor::new(image, &weights.pp("input_preprocessor"))?;
@@ -61,8 +55,7 @@ impl PerceiverForOpticalFlow {
             },
         };
         Ok(Self {
-            latents: weights.pp("embeddings").get((config.num_latents, config.d_latents), "latents")?,
-            encoder: PerceiverEncoder::new(config, preprocessor.num_channels(), &weights.pp("encoder"))?,
+            perceiver: PerceiverModel::behind(config, preprocessor.num_channels(), &weights)?,
             decoder: OpticalFlowDecoder::new(config, decoder, &weights.pp("decoder"))?,
             preprocessor,
         })
@@ -72,7 +65,7 @@ impl PerceiverForOpticalFlow {
     ///
     /// # Errors
     /// For other shapes.
-    pub fn preprocess(&self, frames: &Tensor) -> Result<Inputs> {
+    pub fn preprocess(&self, frames: &Tensor) -> Result<Block> {
         match frames.dims() {
             [_, 2, NEIGHBOURHOOD_CHANNELS, _, _] => self.preprocessor.forward(frames, false),
             other => Err(Error::tensor("inputs", other, "B, 2, 27, Y, X: two frames of 3x3 neighbourhoods")),
@@ -84,12 +77,11 @@ impl PerceiverForOpticalFlow {
     ///
     /// # Errors
     /// For other shapes.
-    pub fn forward(&self, frames: &Tensor, keep: Keep) -> Result<ModelOutput> {
+    pub fn forward<'a>(&self, frames: &Tensor, options: impl Into<ForwardOptions<'a>>) -> Result<ModelOutput> {
+        let options = options.into();
         let tokens = self.preprocess(frames)?.dense()?;
-        let (n, d) = self.latents.dims2()?;
-        let latents = self.latents.unsqueeze(0)?.broadcast_as((tokens.dim(0)?, n, d))?;
-        let encoded = self.encoder.forward(&latents, &tokens, None, None, keep)?;
-        let decoded = self.decoder.forward(&tokens, &encoded.last_hidden_state, keep.attentions)?;
+        let encoded = self.perceiver.forward(&tokens, options)?;
+        let decoded = self.decoder.forward(&tokens, &encoded.last_hidden_state, options.keep.attentions)?;
         Ok(ModelOutput::new(decoded, encoded))
     }
 }

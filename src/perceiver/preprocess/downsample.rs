@@ -1,8 +1,9 @@
 //! `Conv2DDownsample`: the convolutional stem, a factor of about 4.
 
-use candle_core::{Module, ModuleT, Tensor};
+use candle_core::{ModuleT, Tensor};
 use candle_nn::{BatchNorm, Conv2d, Conv2dConfig};
 
+use super::convolution::convolve;
 use crate::{error::Result, perceiver::Weights};
 
 /// A 7×7 convolution of stride 2 with three zeros on each side, batch norm with its running statistics, ReLU, and a 3×3 max pool of stride 2
@@ -24,17 +25,18 @@ impl Conv2dDownsample {
         let norm = use_batchnorm.then(|| batch_norm(out_channels, &weights.pp("batchnorm"))).transpose()?;
         Ok(Self { conv: Conv2d::new(kernel, None, config), norm })
     }
-}
 
-impl Module for Conv2dDownsample {
     /// B × C × Y × X to B × out × about Y/4 × about X/4.
-    fn forward(&self, images: &Tensor) -> candle_core::Result<Tensor> {
-        let x = self.conv.forward(images)?;
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
+        let x = convolve(&self.conv, images)?;
         let x = match &self.norm {
             Some(norm) => norm.forward_t(&x, false)?,
             None => x,
         };
-        x.relu()?.max_pool2d_with_stride(3, 2)
+        Ok(x.relu()?.max_pool2d_with_stride(3, 2)?)
     }
 }
 

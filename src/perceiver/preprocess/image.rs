@@ -4,10 +4,10 @@ use candle_core::{Module, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig};
 use serde::Deserialize;
 
-use super::{Conv2dDownsample, space_to_depth};
+use super::{Conv2dDownsample, convolution::convolve, space_to_depth};
 use crate::{
     error::{Error, Result},
-    perceiver::{Block, FourierOptions, Inputs, Join, Linear, PositionEncoding, PositionOptions, TrainableOptions, Weights},
+    perceiver::{Block, Join, Linear, PositionArguments, PositionEncoding, Weights},
 };
 
 /// How pixels become tokens.
@@ -35,8 +35,6 @@ pub struct ImageOptions {
     pub spatial_downsample: usize,
     /// Frames of a token.
     pub temporal_downsample: usize,
-    /// `fourier` or `trainable`: which of the two position arguments counts.
-    pub position_encoding_type: String,
     /// Colour channels.
     pub in_channels: usize,
     /// Feature channels after a convolution or linear layer.
@@ -49,12 +47,9 @@ pub struct ImageOptions {
     pub conv2d_use_batchnorm: bool,
     /// How positions meet features.
     pub concat_or_add_pos: Join,
-    /// Channels the positions are projected to; 0 or less for none.
-    pub project_pos_dim: i64,
-    /// Arguments of a learned table.
-    pub trainable_position_encoding_kwargs: Option<TrainableOptions>,
-    /// Arguments of Fourier features.
-    pub fourier_position_encoding_kwargs: Option<FourierOptions>,
+    /// Arguments of the positions.
+    #[serde(flatten)]
+    pub positions: PositionArguments,
 }
 
 impl Default for ImageOptions {
@@ -63,36 +58,18 @@ impl Default for ImageOptions {
             prep_type: PrepType::Conv,
             spatial_downsample: 4,
             temporal_downsample: 1,
-            position_encoding_type: "fourier".into(),
             in_channels: 3,
             out_channels: 64,
             conv_after_patching: false,
             conv_after_patching_in_channels: 54,
             conv2d_use_batchnorm: true,
             concat_or_add_pos: Join::Concat,
-            project_pos_dim: -1,
-            trainable_position_encoding_kwargs: None,
-            fourier_position_encoding_kwargs: None,
+            positions: PositionArguments::default(),
         }
     }
 }
 
 impl ImageOptions {
-    fn positions(&self) -> Result<PositionOptions> {
-        let missing = |field: &str| Error::config(field, "nothing", format!("the arguments of {}", self.position_encoding_type));
-        match self.position_encoding_type.as_str() {
-            "fourier" => {
-                let options = self.fourier_position_encoding_kwargs.clone();
-                options.map(PositionOptions::Fourier).ok_or_else(|| missing("fourier_position_encoding_kwargs"))
-            }
-            "trainable" => {
-                let options = self.trainable_position_encoding_kwargs.clone();
-                options.map(PositionOptions::Trainable).ok_or_else(|| missing("trainable_position_encoding_kwargs"))
-            }
-            other => Err(Error::config("position_encoding_type", other, "fourier or trainable")),
-        }
-    }
-
     /// Channels of the features, before the positions. For a preprocessor of pixels that skips rows and columns the published count is
     /// kept: it skips colours where there is no time axis.
     fn feature_channels(&self, axes: usize) -> usize {
@@ -139,7 +116,7 @@ impl ImagePreprocessor {
         if is_conv && options.temporal_downsample != 1 {
             return Err(Error::config("temporal_downsample", options.temporal_downsample, "1 with a convolution"));
         }
-        let power_of_four = spatial.is_power_of_two() && spatial.ilog2() % 2 == 0;
+        let power_of_four = spatial.is_power_of_two() && spatial.ilog2().is_multiple_of(2);
         if options.prep_type == PrepType::Conv && !power_of_four {
             return Err(Error::config("spatial_downsample", spatial, "a power of 4 with prep_type conv"));
         }
@@ -166,8 +143,8 @@ impl ImagePreprocessor {
             ),
             PrepType::Pixels => Stem::Pixels,
         };
-        let project = usize::try_from(options.project_pos_dim).ok().filter(|&channels| channels > 0);
-        let positions = PositionEncoding::new(&options.positions()?, project, "position_embeddings", weights)?;
+        let positions = options.positions.build("position_embeddings", weights)?;
+        let positions = positions.ok_or_else(|| Error::config("position_encoding_type", "none", "fourier or trainable"))?;
         let num_channels = match options.concat_or_add_pos {
             Join::Add => positions.channels(),
             Join::Concat => positions.channels() + options.feature_channels(positions.axes()),
@@ -185,14 +162,14 @@ impl ImagePreprocessor {
     ///
     /// # Errors
     /// When the image does not fit the options.
-    pub fn forward(&self, images: &Tensor, interpolate: bool) -> Result<Inputs> {
+    pub fn forward(&self, images: &Tensor, interpolate: bool) -> Result<Block> {
         let features = self.features(images)?;
         let dims = features.dims();
         let (b, grid, channels) = (dims[0], &dims[1..dims.len() - 1], dims[dims.len() - 1]);
         let positions = self.positions.grid(grid, interpolate, features.dtype(), features.device())?;
         let features = features.reshape((b, grid.iter().product::<usize>(), channels))?;
         let positions = Some((positions, self.options.concat_or_add_pos));
-        Ok(Inputs::single(Block { positions, ..Block::bare(features) }))
+        Ok(Block { positions, ..Block::bare(features) })
     }
 
     /// B × grid × feature channels.
@@ -201,7 +178,7 @@ impl ImagePreprocessor {
         let flat = || Error::tensor("image", images.dims(), "B, C, Y, X with a convolution");
         match &self.stem {
             Stem::Conv(conv) if images.rank() == 4 => channels_last(conv.forward(images)?),
-            Stem::Conv1x1(conv) if images.rank() == 4 => channels_last(conv.forward(images)?),
+            Stem::Conv1x1(conv) if images.rank() == 4 => channels_last(convolve(conv, images)?),
             Stem::Conv(_) | Stem::Conv1x1(_) => Err(flat()),
             Stem::Patches(linear) => {
                 let patches = space_to_depth(images, self.options.temporal_downsample, self.options.spatial_downsample)?;

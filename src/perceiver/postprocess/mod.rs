@@ -1,0 +1,11 @@
+//! The decoder's outputs to what a modality is made of: one file for each postprocessor.
+
+mod audio;
+mod classification;
+mod multimodal;
+mod projection;
+
+pub use audio::AudioPostprocessor;
+pub use classification::ClassificationPostprocessor;
+pub use multimodal::{ModalityPostprocessor, MultimodalPostprocessor};
+pub use projection::ProjectionPostprocessor;
