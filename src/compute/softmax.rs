@@ -113,8 +113,9 @@ mod tests {
             let difference = |a: &Tensor, b: &Tensor| {
                 (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap()
             };
-            assert!(difference(&ours, &plain) < 1e-6);
-            assert!(difference(&gradient(&ours), &gradient(&plain)) < 1e-6);
+            assert!(difference(&ours, &plain) < 2e-6);
+            // Gradients are sums over a row of weighted normal numbers.
+            assert!(difference(&gradient(&ours), &gradient(&plain)) < 1e-5);
         }
     }
 }
