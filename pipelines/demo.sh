@@ -21,21 +21,24 @@ if [ -z "$clip" ]; then
     "$program" scene "$clip" --frames 75 --pairs "$rendered" --overwrite --quiet
 fi
 
+# The encoder looks many frames ahead before the first file can begin: what leads to the other files waits without limit meanwhile.
+patient='queue max-size-buffers=0 max-size-bytes=0 max-size-time=0'
 sound=()
 if gst-discoverer-1.0 "$clip" | grep -q 'audio #\|audio:'; then
-    sound=(clip. '!' queue max-size-buffers=0 max-size-bytes=0 max-size-time=0
-        '!' audioconvert '!' audioresample '!' voaacenc '!' aacparse '!' file.)
+    # shellcheck disable=SC2206 # the words of the queue are meant apart
+    sound=(clip. '!' $patient '!' audioconvert '!' audioresample '!' voaacenc '!' aacparse '!' file.)
 fi
 echo "== Its flow, by pipeline: $folder/overlay.mp4"
 (
     set -x
+    # shellcheck disable=SC2086
     gst-launch-1.0 -q -e filesrc location="$clip" ! decodebin name=clip \
         clip. ! queue ! videoconvert ! perceiverflow name=flow task=optical-flow result-policy=aligned mode=blend ! tee name=drawn \
-        drawn. ! queue max-size-time=0 max-size-bytes=0 ! videoconvert ! x264enc ! h264parse ! mp4mux name=file \
+        drawn. ! $patient ! videoconvert ! x264enc ! h264parse ! mp4mux name=file \
             ! filesink location="$folder/overlay.mp4" \
-        drawn. ! queue ! videorate ! video/x-raw,framerate=1/1 ! videoconvert ! pngenc \
+        drawn. ! $patient ! videorate ! video/x-raw,framerate=1/1 ! videoconvert ! pngenc \
             ! multifilesink location="$folder/picture-%d.png" \
-        flow.flow_src ! queue ! image/x-flo ! multifilesink location="$folder/flow/%06d.flo" \
+        flow.flow_src ! $patient ! image/x-flo ! multifilesink location="$folder/flow/%06d.flo" \
         "${sound[@]}"
 )
 if [ -n "$rendered" ]; then
