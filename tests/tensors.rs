@@ -90,7 +90,7 @@ fn arguments_that_do_not_fit_are_named() {
     refused("masked_lm", &[("in.inputs", zeros(&[1, 4]))], &[], &["in.inputs", "F32", "integers"]);
     refused("optical_flow", &[("in.labels", zeros(&[1]))], &[], &["in.labels", "in.inputs, in.attention_mask"]);
     refused("optical_flow", &[], &["problem_type=regression"], &["--arg", "none for this architecture"]);
-    refused("image_classification_learned", &[image.clone()], &["interpolate_pos_encoding=yes"], &["=true or"]);
+    refused("image_classification_learned", std::slice::from_ref(&image), &["interpolate_pos_encoding=yes"], &["=true or"]);
     refused("image_classification_learned", &[image], &["problem_type=odd"], &["problem_type=odd", "regression, single_label"]);
     let segment = [
         ("in.inputs.image", zeros(&[1, 2, 3, 8, 8])),
