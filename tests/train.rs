@@ -62,7 +62,9 @@ fn a_training_that_was_stopped_ends_as_one_that_was_not() {
     let losses = |folder: &Path| -> Vec<String> {
         let text = fs::read_to_string(folder.join("curve.csv")).unwrap();
         // Without the seconds, which are the machine's.
-        text.lines().map(|line| line.split(',').enumerate().filter(|(at, _)| *at != 1).map(|(_, field)| field).collect()).collect()
+        text.lines()
+            .map(|line| line.split(',').enumerate().filter(|(at, _)| *at != 1).map(|(_, field)| field).collect())
+            .collect()
     };
     assert_eq!(losses(whole.path()), losses(parted.path()));
     assert!(whole.path().join("curve.png").exists());

@@ -1,9 +1,11 @@
 //! Where weights come from: a folder as Hugging Face writes it, or a model built into this crate.
 //!
-//! A checkpoint is `config.json` beside `model.safetensors`. Tensors have the published names; what is missing, surplus or of another
-//! shape is listed in one error.
+//! A checkpoint is `config.json` beside `model.safetensors`, or beside the index of several such files. Tensors have the published names;
+//! what is missing, surplus, of another shape or not finite is listed in one error.
 
-mod tensors;
+mod files;
+mod ledger;
+mod store;
 
 use std::path::Path;
 
@@ -11,7 +13,10 @@ use candle_core::Device;
 use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
 
-use self::tensors::{Ledger, Store};
+use self::{
+    ledger::Ledger,
+    store::{Bytes, Store},
+};
 use crate::{
     builtin,
     compute::Precision,
@@ -51,22 +56,26 @@ impl Checkpoint {
         let config: PerceiverConfig =
             serde_json::from_str(model.config).map_err(|e| Error::format(source, format!("no Perceiver configuration ({e})")))?;
         config.validate()?;
-        let store = Store::in_memory(source, model.weights)?;
-        let hash = hash([model.config.as_bytes(), model.weights]);
-        Ok(Self { name: source.to_owned(), config, store, hash })
+        let mut store = Store::default();
+        let path = Path::new(source);
+        store.add(path, Bytes::InMemory(model.weights), store::safetensors(path, model.weights)?)?;
+        Ok(Self::new(source, config, model.config.as_bytes(), store))
     }
 
     fn folder(folder: &Path) -> Result<Self> {
         if !folder.is_dir() {
-            let accepted = format!("a folder with config.json and model.safetensors, or {BUILTIN}NAME");
+            let accepted = format!("a folder with {}, or {BUILTIN}NAME", files::ACCEPTED);
             return Err(Error::option("model", folder.display(), accepted));
         }
         let path = folder.join("config.json");
         let text = std::fs::read(&path).map_err(Error::io(&path))?;
         let config = PerceiverConfig::open(&path)?;
-        let store = Store::mapped(&folder.join("model.safetensors"))?;
-        let hash = hash([&text, store.bytes()]);
-        Ok(Self { name: folder.display().to_string(), config, store, hash })
+        Ok(Self::new(&folder.display().to_string(), config, &text, files::open(folder)?))
+    }
+
+    fn new(name: &str, config: PerceiverConfig, config_text: &[u8], store: Store) -> Self {
+        let hash = hash([config_text].into_iter().chain(store.contents()));
+        Self { name: name.to_owned(), config, store, hash }
     }
 
     /// The source, as it was given.
@@ -79,7 +88,7 @@ impl Checkpoint {
         &self.config
     }
 
-    /// SHA-256 over configuration and weights, in hexadecimal: names the model wherever its results go.
+    /// SHA-256 over configuration and the files of weights, in hexadecimal: names the model wherever its results go.
     pub fn hash(&self) -> &str {
         &self.hash
     }
@@ -87,7 +96,7 @@ impl Checkpoint {
     /// Builds a model from the tensors: `new` asks for them by name.
     ///
     /// # Errors
-    /// One that lists every tensor that is missing, surplus or of another shape; or what `new` says.
+    /// One that lists every tensor that is missing, surplus, of another shape or not finite; or what `new` says.
     pub fn build<M>(
         &self,
         device: &Device,

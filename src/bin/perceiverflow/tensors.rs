@@ -22,13 +22,16 @@ use crate::output;
 
 /// Run a model on raw tensors and compare its results with expected ones
 ///
-/// IN holds the arguments as in.NAME (in.inputs, …), named as the reference names them. Every result is called out.NAME: out.logits, and
-/// with --all or --compare out.hidden_states.0, out.attentions.0, out.cross_attentions.0, … as far as IN expects them.
+/// IN holds the arguments as in.NAME (in.inputs, in.attention_mask, in.head_mask, in.labels; of several modalities in.inputs.image, …,
+/// in.subsampled_output_points.image, …), named as the reference names them. Every result is called out.NAME: out.logits (out.logits.image, …
+/// or out.last_hidden_state), out.loss where there are labels, and with --all or --compare out.hidden_states.0, out.attentions.0,
+/// out.cross_attentions.0, … as far as IN expects them.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   perceiverflow tensors my-model case.safetensors --compare
   perceiverflow tensors my-model inputs.safetensors -o outputs.safetensors
+  perceiverflow tensors my-model case.safetensors --compare --arg interpolate_pos_encoding=true
 
 Exit code 1 when a compared tensor is off by more than the tolerance.")]
 pub(crate) struct Arguments {
@@ -60,7 +63,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     all: bool,
 
-    /// A scalar argument of the model; may be given several times
+    /// A scalar argument of the model: interpolate_pos_encoding=true, problem_type=regression; may be given several times
     #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = name_and_value)]
     arguments: Vec<(String, String)>,
 

@@ -1,0 +1,118 @@
+//! Tensors by name, as views of mapped files or of memory: nothing is copied before it is asked for.
+
+use std::{collections::BTreeMap, fs::File, ops::Range, path::Path, sync::Arc};
+
+use candle_core::{DType, Device, Tensor};
+use memmap2::Mmap;
+use safetensors::SafeTensors;
+
+use crate::error::{Error, Result};
+
+/// The content of a file.
+#[derive(Clone, Debug)]
+pub(super) enum Bytes {
+    Mapped(Arc<Mmap>),
+    InMemory(&'static [u8]),
+}
+
+impl Bytes {
+    /// Maps a file.
+    pub(super) fn mapped(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io(path))?;
+        // SAFETY: the map is read only. Somebody who writes to the file meanwhile changes numbers, which any number stands for; somebody who
+        // truncates it ends the process, as with every mapped file.
+        #[allow(unsafe_code)]
+        let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
+        Ok(Self::Mapped(Arc::new(map)))
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::InMemory(bytes) => bytes,
+        }
+    }
+}
+
+/// Where a tensor is within its file, row by row. The range holds exactly the shape's elements.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub(super) dtype: DType,
+    pub(super) shape: Vec<usize>,
+    pub(super) range: Range<usize>,
+}
+
+/// The tensors of one or several files.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Store {
+    files: Vec<Bytes>,
+    tensors: BTreeMap<String, (usize, View)>,
+}
+
+impl Store {
+    /// Adds a file and the views of its tensors.
+    ///
+    /// # Errors
+    /// The name of a tensor that another file has as well.
+    pub(super) fn add(&mut self, path: &Path, file: Bytes, views: BTreeMap<String, View>) -> Result<()> {
+        if let Some(name) = views.keys().find(|name| self.tensors.contains_key(*name)) {
+            return Err(Error::format(path, format!("tensor {name} is in another file as well; accepted is one place for each")));
+        }
+        let number = self.files.len();
+        self.tensors.extend(views.into_iter().map(|(name, view)| (name, (number, view))));
+        self.files.push(file);
+        Ok(())
+    }
+
+    /// The content of every file, in the order in which they were added.
+    pub(super) fn contents(&self) -> impl Iterator<Item = &[u8]> {
+        self.files.iter().map(Bytes::as_slice)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|(_, view)| view.shape.as_slice())
+    }
+
+    /// Copies a tensor to a device.
+    pub(super) fn load(&self, name: &str, device: &Device) -> candle_core::Result<Tensor> {
+        let (view, bytes) = self.find(name).ok_or_else(|| candle_core::Error::Msg(format!("missing {name}")))?;
+        Tensor::from_raw_buffer(bytes, view.dtype, &view.shape, device)
+    }
+
+    /// Whether every element of a tensor is a finite number. One that is not makes every answer of the model worthless.
+    pub(super) fn is_finite(&self, name: &str) -> bool {
+        let Some((view, bytes)) = self.find(name) else { return true };
+        // What is not finite has every bit of the exponent set.
+        let below = |mask: u16| move |element: &[u8]| u16::from_le_bytes([element[0], element[1]]) & mask != mask;
+        match view.dtype {
+            DType::F16 => bytes.chunks_exact(2).all(below(0x7C00)),
+            DType::BF16 => bytes.chunks_exact(2).all(below(0x7F80)),
+            DType::F32 => bytes.chunks_exact(4).all(|element| below(0x7F80)(&element[2..])),
+            DType::F64 => bytes.chunks_exact(8).all(|element| below(0x7FF0)(&element[6..])),
+            _ => true,
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<(&View, &[u8])> {
+        let (number, view) = self.tensors.get(name)?;
+        Some((view, self.files.get(*number)?.as_slice().get(view.range.clone())?))
+    }
+}
+
+/// The tensors of a `.safetensors` file.
+pub(super) fn safetensors(path: &Path, file: &[u8]) -> Result<BTreeMap<String, View>> {
+    let broken = |e| Error::format(path, format!("no intact safetensors file ({e})"));
+    let tensors = SafeTensors::deserialize(file).map_err(broken)?;
+    let view = |(name, tensor): (&str, safetensors::tensor::TensorView<'_>)| -> Result<(String, View)> {
+        let dtype = DType::try_from(tensor.dtype()).map_err(|_| {
+            Error::format(path, format!("tensor {name} has type {:?}; accepted are floats and signed integers", tensor.dtype()))
+        })?;
+        let start = tensor.data().as_ptr() as usize - file.as_ptr() as usize;
+        Ok((name.to_owned(), View { dtype, shape: tensor.shape().to_vec(), range: start..start + tensor.data().len() }))
+    };
+    tensors.iter().map(view).collect()
+}
