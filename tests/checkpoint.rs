@@ -141,6 +141,129 @@ fn sharded() -> Folder {
     folder
 }
 
+/// A zip archive of stored entries, as `torch.save` writes it.
+fn archive(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in entries {
+        let at = (file.len() as u32).to_le_bytes();
+        let size = (content.len() as u32).to_le_bytes();
+        // Version, flags, method, time, date; checksum; both sizes; lengths of the name and of what else there is.
+        let shared = [&[0; 14][..], &size, &size, &(name.len() as u16).to_le_bytes(), &[0; 2]].concat();
+        file.extend([b"PK\x03\x04", &shared[..], name.as_bytes(), content].concat());
+        directory.extend([b"PK\x01\x02\0\0", &shared[..], &[0; 10], &at, name.as_bytes()].concat());
+    }
+    let (count, size) = ((entries.len() as u16).to_le_bytes(), (directory.len() as u32).to_le_bytes());
+    let start = (file.len() as u32).to_le_bytes();
+    [&file[..], &directory, b"PK\x05\x06", &[0; 4], &count, &count, &size, &start, &[0; 2]].concat()
+}
+
+fn torch_file(program: &[u8], storages: &[Vec<u8>]) -> Vec<u8> {
+    let storages = storages.iter().enumerate().map(|(key, content)| (format!("archive/data/{key}"), content.clone()));
+    archive(&[("archive/data.pkl".to_owned(), program.to_vec())].into_iter().chain(storages).collect::<Vec<_>>())
+}
+
+fn text(text: &str) -> Vec<u8> {
+    [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+fn long(number: i64) -> Vec<u8> {
+    [&[0x8A, 8][..], &number.to_le_bytes()].concat()
+}
+
+fn tuple(items: &[i64]) -> Vec<u8> {
+    [&b"("[..], &items.iter().flat_map(|&item| long(item)).collect::<Vec<_>>(), b"t"].concat()
+}
+
+/// The instructions that make a tensor of floats from a storage.
+fn tensor(storage: usize, offset: i64, shape: &[i64], strides: &[i64]) -> Vec<u8> {
+    let storage =
+        [&b"("[..], &text("storage"), b"ctorch\nFloatStorage\n", &text(&storage.to_string()), &text("cpu"), b"K\0tQ"].concat();
+    let hooks = b"\x89ccollections\nOrderedDict\n)R";
+    [b"ctorch._utils\n_rebuild_tensor_v2\n(", &storage[..], &long(offset), &tuple(shape), &tuple(strides), hooks, b"tR"].concat()
+}
+
+/// A `state_dict` of what the instructions make.
+fn state_dict(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let items: Vec<u8> = entries.iter().flat_map(|(name, value)| [text(name), value.clone()].concat()).collect();
+    [&b"\x80\x02ccollections\nOrderedDict\n)R("[..], &items, b"u}", &text("_metadata"), b"Nsb."].concat()
+}
+
+fn strides(shape: &[usize]) -> Vec<i64> {
+    (1..=shape.len()).map(|axis| shape[axis..].iter().product::<usize>() as i64).collect()
+}
+
+#[test]
+fn a_file_of_torch_is_the_same_model() {
+    let (mut entries, mut storages) = (Vec::new(), Vec::new());
+    let tensors = tensors();
+    for (name, weights) in &tensors {
+        let shape: Vec<i64> = weights.dims().iter().map(|&size| size as i64).collect();
+        // Some element before the tensor: an offset counts elements.
+        entries.push((name.as_str(), tensor(storages.len(), 1, &shape, &strides(weights.dims()))));
+        let values: Vec<f32> = weights.flatten_all().unwrap().to_vec1().unwrap();
+        storages.push([f32::NAN].iter().chain(&values).flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+    }
+    let file = torch_file(&state_dict(&entries), &storages);
+    let folder = Folder::with("pytorch_model.bin", &file);
+    assert_eq!(answer(folder.name()), answer(fixture().to_str().unwrap()));
+    for length in [0, 21, file.len() / 2, file.len() - 1] {
+        Folder::with("pytorch_model.bin", &file[..length]).is_refused(&["pytorch_model.bin", "no intact zip archive"]);
+    }
+}
+
+#[test]
+fn a_pickle_that_would_run_something_is_refused_and_nothing_is_run() {
+    let canary = std::env::temp_dir().join(format!("perceiverflow-canary-{}", std::process::id()));
+    let call = [b"\x80\x02cos\nsystem\n", &text(&format!("touch {}", canary.display()))[..], b"\x85R."].concat();
+    Folder::with("pytorch_model.bin", &torch_file(&call, &[])).is_refused(&["pytorch_model.bin", "os.system", "refused"]);
+    assert!(!canary.exists());
+    for (program, part) in [
+        (&b"\x80\x02(ios\nsystem\n."[..], "0x69"),
+        (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "0x8c"),
+        (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.", "do not fit"),
+        (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)\x81.", "0x81"),
+        (b"\x80\x02(X\xff\xff\xff\xffa", "too early"),
+        (b"\x80\x02R.", "more than there is"),
+        (b"\x80\x02h\x07.", "recalls"),
+        (b"\x80\x02N.", "no dictionary"),
+        (b"\x80\x02}(K\x01u.", "without a value"),
+        (b"", "too early"),
+    ] {
+        Folder::with("pytorch_model.bin", &torch_file(program, &[])).is_refused(&["pytorch_model.bin", part]);
+    }
+}
+
+#[test]
+fn a_pickle_that_doubles_itself_stays_as_small_as_it_is() {
+    let program = [&b"\x80\x02)q\0"[..], &b"h\0h\0\x86q\0".repeat(100), b"."].concat();
+    Folder::with("pytorch_model.bin", &torch_file(&program, &[])).is_refused(&["no dictionary"]);
+}
+
+#[test]
+fn a_tensor_of_torch_that_its_storage_cannot_hold_is_refused() {
+    let huge = i64::MAX;
+    for (offset, shape, strides, part) in [
+        (0, &[3][..], &[1][..], "does not fit"),
+        (1, &[2], &[1], "does not fit"),
+        (huge, &[1], &[1], "does not fit"),
+        (0, &[huge], &[1], "does not fit"),
+        (0, &[huge, huge], &[1, 1], "does not fit"),
+        (0, &[0, huge, 4], &[1, 1, 1], "missing"),
+        (-1, &[1], &[1], "needs a size"),
+        (0, &[-1], &[1], "needs a size"),
+        (0, &[1, 2], &[1], "for each axis"),
+        (0, &[2, 1], &[0, 1], "row by row"),
+        (0, &[1; 20], &[1; 20], "20 axes"),
+    ] {
+        let program = state_dict(&[("embeddings.latents.other", tensor(0, offset, shape, strides))]);
+        Folder::with("pytorch_model.bin", &torch_file(&program, &[vec![0; 8]])).is_refused(&[part]);
+    }
+    let elsewhere = state_dict(&[("embeddings.latents", tensor(1, 0, &[1], &[1]))]);
+    Folder::with("pytorch_model.bin", &torch_file(&elsewhere, &[vec![0; 8]])).is_refused(&["archive/data/1"]);
+    let number = state_dict(&[("epoch", long(3))]);
+    Folder::with("pytorch_model.bin", &torch_file(&number, &[])).is_refused(&["epoch is no tensor"]);
+}
+
 #[test]
 fn several_files_with_an_index_are_one_model() {
     let folder = sharded();
@@ -177,7 +300,7 @@ fn an_index_that_lies_is_named() {
 
 #[test]
 fn a_folder_without_weights_says_what_would_do() {
-    Folder::new().is_refused(&["no weights", "model.safetensors", "model.safetensors.index.json"]);
+    Folder::new().is_refused(&["no weights", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"]);
 }
 
 #[test]

@@ -7,30 +7,43 @@ use std::{
 
 use serde::Deserialize;
 
-use super::store::{Bytes, Store, safetensors};
+use super::{
+    pickle,
+    store::{Bytes, Store, View, safetensors},
+};
 use crate::error::{Error, Result};
 
 /// One file of weights.
 const SINGLE: &str = "model.safetensors";
 /// The list of several files of weights.
 const INDEX: &str = "model.safetensors.index.json";
+/// One file of weights as torch writes it.
+const PICKLED: &str = "pytorch_model.bin";
 /// What a folder of weights may hold, for messages.
-pub(super) const ACCEPTED: &str = "config.json and model.safetensors or model.safetensors.index.json";
+pub(super) const ACCEPTED: &str = "config.json and model.safetensors, model.safetensors.index.json or pytorch_model.bin";
 
 /// The weights of a folder: of what it holds, the first in the order of [`ACCEPTED`].
 pub(super) fn open(folder: &Path) -> Result<Store> {
-    let [single, index] = [SINGLE, INDEX].map(|name| folder.join(name));
+    let [single, index, pickled] = [SINGLE, INDEX, PICKLED].map(|name| folder.join(name));
     let mut store = Store::default();
     if single.exists() {
-        let file = Bytes::mapped(&single)?;
-        let views = safetensors(&single, file.as_slice())?;
-        store.add(&single, file, views)?;
+        add(&single, safetensors, &mut store)?;
     } else if index.exists() {
         add_shards(folder, &index, &mut store)?;
+    } else if pickled.exists() {
+        add(&pickled, pickle::tensors, &mut store)?;
     } else {
         return Err(Error::format(folder, format!("no weights; accepted is a folder with {ACCEPTED}")));
     }
     Ok(store)
+}
+
+type Views = BTreeMap<String, View>;
+
+fn add(path: &Path, read: fn(&Path, &[u8]) -> Result<Views>, store: &mut Store) -> Result<()> {
+    let file = Bytes::mapped(path)?;
+    let views = read(path, file.as_slice())?;
+    store.add(path, file, views)
 }
 
 /// The part of an index that says where each tensor is.

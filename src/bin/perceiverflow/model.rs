@@ -10,7 +10,7 @@ use perceiverflow::{
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct FlowModelArguments {
-    /// A folder with config.json and model.safetensors, or builtin:NAME
+    /// A folder with config.json and weights (model.safetensors or pytorch_model.bin), or builtin:NAME
     #[arg(long, value_name = "MODEL", default_value = "builtin:flow")]
     pub(crate) model: String,
 

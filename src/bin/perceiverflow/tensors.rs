@@ -35,7 +35,7 @@ Examples:
 
 Exit code 1 when a compared tensor is off by more than the tolerance.")]
 pub(crate) struct Arguments {
-    /// A folder with config.json and model.safetensors, or builtin:NAME
+    /// A folder with config.json and weights (model.safetensors or pytorch_model.bin), or builtin:NAME
     #[arg(value_name = "MODEL")]
     model: String,
 
