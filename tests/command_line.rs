@@ -85,10 +85,26 @@ fn times(path: &Path) -> Vec<Duration> {
 fn help_and_version_are_there_for_every_command() {
     let place = Workplace::new();
     assert!(place.succeeds(&["--version"]).contains(env!("CARGO_PKG_VERSION")));
-    for command in [&["flow"][..], &["evaluate", "flow"], &["scene"], &["doctor"]] {
+    for command in [&["flow"][..], &["evaluate", "flow"], &["scene"], &["doctor"], &["models", "list"], &["models", "show"]] {
         let help = place.succeeds(&[command, &["--help"]].concat());
         assert!(help.contains("Examples:") && help.contains("Usage: perceiverflow"), "{command:?}: {help}");
     }
+}
+
+#[test]
+fn models_are_listed_and_shown() {
+    let place = Workplace::new();
+    assert!(place.succeeds(&["models", "list"]).contains("builtin:flow  PerceiverForOpticalFlow"));
+    let list: Value = serde_json::from_str(&place.succeeds(&["models", "list", "--json"])).unwrap();
+    let flow: Value = serde_json::from_str(&place.succeeds(&["models", "show", "builtin:flow", "--json"])).unwrap();
+    assert!(list.as_array().unwrap().contains(&flow));
+    assert_eq!(flow["sha256"].as_str().unwrap().len(), 64);
+    let classifier = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/models/image_classification_conv");
+    let shown: Value = serde_json::from_str(&place.succeeds(&["models", "show", classifier, "--json"])).unwrap();
+    assert_eq!(shown["architecture"], "PerceiverForImageClassificationConvProcessing");
+    assert_eq!(shown["labels"].as_array().unwrap().len(), 5);
+    assert!(place.succeeds(&["models", "show", classifier]).contains("SHA-256"));
+    place.fails(&["models", "show", "nowhere"], &["nowhere", "model.safetensors", "pytorch_model.bin", "builtin:NAME"]);
 }
 
 #[test]

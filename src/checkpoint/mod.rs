@@ -90,6 +90,11 @@ impl Checkpoint {
         &self.config
     }
 
+    /// How many numbers the model has learned, over all its tensors.
+    pub fn parameters(&self) -> usize {
+        self.store.parameters()
+    }
+
     /// SHA-256 over configuration and the files of weights, in hexadecimal: names the model wherever its results go.
     pub fn hash(&self) -> &str {
         &self.hash

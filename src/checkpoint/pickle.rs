@@ -135,7 +135,7 @@ impl<'a> Machine<'a> {
                 // MARK, TUPLE, EMPTY_TUPLE, TUPLE1, TUPLE2, TUPLE3
                 b'(' => self.marks.push(self.stack.len()),
                 b't' => {
-                    let items = self.to_mark()?;
+                    let items = self.pops_to_mark()?;
                     self.push(Value::Tuple(items));
                 }
                 b')' => self.push(Value::Tuple(Vec::new())),
@@ -150,7 +150,7 @@ impl<'a> Machine<'a> {
                     self.set_items(&items)?;
                 }
                 b'u' => {
-                    let items = self.to_mark()?;
+                    let items = self.pops_to_mark()?;
                     self.set_items(&items)?;
                 }
                 // BINPUT, LONG_BINPUT, BINGET, LONG_BINGET
@@ -216,7 +216,7 @@ impl<'a> Machine<'a> {
         Ok(self.stack.split_off(at))
     }
 
-    fn to_mark(&mut self) -> Read<Vec<Id>> {
+    fn pops_to_mark(&mut self) -> Read<Vec<Id>> {
         let mark = self.marks.pop().ok_or("data.pkl has no mark where it needs one")?;
         Ok(self.stack.split_off(mark))
     }

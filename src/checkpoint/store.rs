@@ -77,6 +77,13 @@ impl Store {
         self.tensors.get(name).map(|(_, view)| view.shape.as_slice())
     }
 
+    /// Numbers that a model learns, as the reference counts them: what batch norm notes of its inputs is none.
+    pub(super) fn parameters(&self) -> usize {
+        const NOTED: [&str; 3] = [".running_mean", ".running_var", ".num_batches_tracked"];
+        let learned = self.tensors.iter().filter(|(name, _)| !NOTED.iter().any(|ending| name.ends_with(ending)));
+        learned.map(|(_, (_, view))| view.shape.iter().product::<usize>()).sum()
+    }
+
     /// Copies a tensor to a device.
     pub(super) fn load(&self, name: &str, device: &Device) -> candle_core::Result<Tensor> {
         let (view, bytes) = self.find(name).ok_or_else(|| candle_core::Error::Msg(format!("missing {name}")))?;

@@ -8,6 +8,7 @@ mod flow;
 #[cfg(feature = "video-file")]
 mod interrupt;
 mod model;
+mod models;
 mod output;
 #[cfg(feature = "video-file")]
 mod progress;
@@ -52,6 +53,8 @@ enum Command {
     #[cfg(feature = "video-file")]
     Scene(scene::Arguments),
     Tensors(tensors::Arguments),
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
     #[cfg(feature = "train")]
     #[command(subcommand)]
     Train(train::TrainCommand),
@@ -82,6 +85,7 @@ fn run(command: Command) -> Result<ExitCode> {
         #[cfg(feature = "video-file")]
         Command::Scene(arguments) => arguments.run()?,
         Command::Tensors(arguments) => return arguments.run(),
+        Command::Models(command) => models::run(&command)?,
         #[cfg(feature = "train")]
         Command::Train(command) => train::run(command)?,
         Command::Doctor(arguments) => return arguments.run(),
