@@ -141,8 +141,8 @@ fn sharded() -> Folder {
     folder
 }
 
-/// A zip archive of stored entries, as `torch.save` writes it.
-fn archive(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
+/// A zip archive of stored entries: `long` as `torch.save` ends it, with numbers of 64 bits, else as common programs do.
+fn archive(entries: &[(String, Vec<u8>)], long: bool) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in entries {
         let at = (file.len() as u32).to_le_bytes();
@@ -152,14 +152,28 @@ fn archive(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
         file.extend([b"PK\x03\x04", &shared[..], name.as_bytes(), content].concat());
         directory.extend([b"PK\x01\x02\0\0", &shared[..], &[0; 10], &at, name.as_bytes()].concat());
     }
-    let (count, size) = ((entries.len() as u16).to_le_bytes(), (directory.len() as u32).to_le_bytes());
-    let start = (file.len() as u32).to_le_bytes();
-    [&file[..], &directory, b"PK\x05\x06", &[0; 4], &count, &count, &size, &start, &[0; 2]].concat()
+    let (count, size, start) = (entries.len() as u64, directory.len() as u64, file.len() as u64);
+    file.extend(directory);
+    let mut short = [&count.to_le_bytes()[..2], &size.to_le_bytes()[..4], &start.to_le_bytes()[..4]];
+    if long {
+        let end = (file.len() as u64).to_le_bytes();
+        let numbers = [count, count, size, start].map(u64::to_le_bytes).concat();
+        file.extend([b"PK\x06\x06", &44u64.to_le_bytes()[..], &[0; 12], &numbers].concat());
+        file.extend([b"PK\x06\x07", &[0; 4][..], &end, &[0; 4]].concat());
+        short = [&[0xFF; 2], &[0xFF; 4], &[0xFF; 4]];
+    }
+    let [count, size, start] = short;
+    [&file[..], b"PK\x05\x06", &[0; 4], count, count, size, start, &[0; 2]].concat()
 }
 
 fn torch_file(program: &[u8], storages: &[Vec<u8>]) -> Vec<u8> {
+    torch_archive(program, storages, true)
+}
+
+fn torch_archive(program: &[u8], storages: &[Vec<u8>], long: bool) -> Vec<u8> {
     let storages = storages.iter().enumerate().map(|(key, content)| (format!("archive/data/{key}"), content.clone()));
-    archive(&[("archive/data.pkl".to_owned(), program.to_vec())].into_iter().chain(storages).collect::<Vec<_>>())
+    let program = ("archive/data.pkl".to_owned(), program.to_vec());
+    archive(&[program].into_iter().chain(storages).collect::<Vec<_>>(), long)
 }
 
 fn text(text: &str) -> Vec<u8> {
@@ -203,9 +217,12 @@ fn a_file_of_torch_is_the_same_model() {
         let values: Vec<f32> = weights.flatten_all().unwrap().to_vec1().unwrap();
         storages.push([f32::NAN].iter().chain(&values).flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
     }
-    let file = torch_file(&state_dict(&entries), &storages);
-    let folder = Folder::with("pytorch_model.bin", &file);
-    assert_eq!(answer(folder.name()), answer(fixture().to_str().unwrap()));
+    let file = |long| torch_archive(&state_dict(&entries), &storages, long);
+    for long in [false, true] {
+        let folder = Folder::with("pytorch_model.bin", &file(long));
+        assert_eq!(answer(folder.name()), answer(fixture().to_str().unwrap()));
+    }
+    let file = file(true);
     for length in [0, 21, file.len() / 2, file.len() - 1] {
         Folder::with("pytorch_model.bin", &file[..length]).is_refused(&["pytorch_model.bin", "no intact zip archive"]);
     }
