@@ -1,7 +1,7 @@
 //! Where weights come from: a folder as Hugging Face writes it, or a model built into this crate.
 //!
-//! A checkpoint is `config.json` beside `model.safetensors`, the index of several such files, or `pytorch_model.bin`. Tensors have the published names;
-//! what is missing, surplus, of another shape or not finite is listed in one error.
+//! A checkpoint is `config.json` beside `model.safetensors`, the index of several such files, or `pytorch_model.bin`. Tensors have the
+//! published names; what is missing, surplus, of another shape or not finite is listed in one error.
 
 mod archive;
 mod files;
