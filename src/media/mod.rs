@@ -3,18 +3,22 @@
 //! Nothing here knows a codec, a container, a pipeline or a tensor. Times are [`Duration`](std::time::Duration)s from the start of the
 //! stream and travel beside the data; nobody recomputes them from a counter.
 
+mod audio;
 mod flow_field;
 mod frame;
+mod labels;
 mod picture;
 mod raster;
 mod resample;
 mod tile;
 mod window;
 
+pub use audio::AudioChunk;
 pub use flow_field::{FlowField, UNKNOWN};
 pub use frame::Frame;
+pub use labels::{Label, Labels};
 pub use picture::Picture;
 pub use raster::Raster;
 pub use resample::{Filter, resample};
 pub use tile::{Tile, TileGrid};
-pub use window::{FramePair, PairWindow};
+pub use window::{Clip, ClipShape, FramePair, PairWindow};

@@ -1,10 +1,10 @@
-//! The window policy: which frames make one model call.
+//! The window of optical flow: two frames.
 //!
 //! Pure: frames in, windows out; no threads, no clock.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use super::{Frame, Picture};
+use super::super::{Frame, Picture};
 use crate::error::{Error, Result};
 
 /// What an optical-flow model eats: two frames.

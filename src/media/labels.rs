@@ -1,0 +1,52 @@
+//! What a classifier says of a window.
+
+use std::sync::Arc;
+
+/// One class and how sure the model is of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Label {
+    /// The class's number in the model's `id2label`.
+    pub index: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// 0 … 1: the classes' probabilities add up to 1, or, for a model of several labels at once, each stands alone.
+    pub confidence: f32,
+}
+
+/// Labels of one window, the surest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Labels(Vec<Label>);
+
+impl Labels {
+    /// Sorts labels, the surest first; equals keep their order.
+    pub fn new(mut labels: Vec<Label>) -> Self {
+        labels.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+        Self(labels)
+    }
+
+    /// The labels, the surest first.
+    pub fn as_slice(&self) -> &[Label] {
+        &self.0
+    }
+
+    /// At most `top_k` labels of at least `threshold`.
+    #[must_use]
+    pub fn top(&self, top_k: usize, threshold: f32) -> Self {
+        Self(self.0.iter().take_while(|label| label.confidence >= threshold).take(top_k).cloned().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_surest_come_first_and_few_enough() {
+        let label = |index, confidence| Label { index, name: format!("class {index}").into(), confidence };
+        let labels = Labels::new(vec![label(0, 0.1), label(1, 0.6), label(2, 0.3)]);
+        let indices = |labels: Labels| labels.as_slice().iter().map(|label| label.index).collect::<Vec<_>>();
+        assert_eq!(indices(labels.top(5, 0.0)), [1, 2, 0]);
+        assert_eq!(indices(labels.top(1, 0.0)), [1]);
+        assert_eq!(indices(labels.top(5, 0.3)), [1, 2]);
+    }
+}
