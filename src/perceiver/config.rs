@@ -162,11 +162,13 @@ pub struct MultimodalConfig {
     pub audio_num_bands: usize,
     /// Fourier bands of each axis of the video.
     pub image_num_bands: usize,
+    /// Samples per second of the sound. `sample_rate` / `audio_samples_per_frame` is the frame rate.
+    pub sample_rate: u32,
 }
 
 impl Default for MultimodalConfig {
     fn default() -> Self {
-        Self { patch: 4, audio_num_bands: 192, image_num_bands: 32 }
+        Self { patch: 4, audio_num_bands: 192, image_num_bands: 32, sample_rate: 48_000 }
     }
 }
 
@@ -270,6 +272,7 @@ impl PerceiverConfig {
             ("multimodal.patch", self.multimodal.patch),
             ("multimodal.audio_num_bands", self.multimodal.audio_num_bands),
             ("multimodal.image_num_bands", self.multimodal.image_num_bands),
+            ("multimodal.sample_rate", self.multimodal.sample_rate as usize),
         ];
         // Far above any model, far below what could overflow a size computed from a few of them.
         const LARGEST: usize = 1 << 24;

@@ -17,6 +17,7 @@ fn model(pipeline: &Value) -> PerceiverForMultimodalAutoencoding {
             patch: number("spatial_downsample"),
             audio_num_bands: number("audio_num_bands"),
             image_num_bands: number("image_num_bands"),
+            ..MultimodalConfig::default()
         },
         label_trainable_num_channels: number("label_channels"),
         ..PerceiverConfig::open(path("video/config.json")).unwrap()
