@@ -87,6 +87,11 @@ impl PerceiverForMultimodalAutoencoding {
         })
     }
 
+    /// T, Y, X of the video queries.
+    pub fn output_shape(&self) -> [usize; 3] {
+        self.output_shape
+    }
+
     /// The decoder between latents and postprocessors.
     pub fn decoder(&self) -> &MultimodalDecoder {
         &self.decoder
