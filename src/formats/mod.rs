@@ -1,10 +1,11 @@
 //! Results to bytes, and back.
 //!
 //! Optical flow is kept as Middlebury `.flo` ([`flo`]) or KITTI 16-bit PNG ([`kitti`]); [`read_flow`] and [`write_flow`] choose.
-//! Whatever writes a file goes through [`PendingFile`], so that no reader ever sees half of one.
+//! Latents are kept as safetensors ([`latents`]). Whatever writes a file goes through [`PendingFile`], so that no reader ever sees half of one.
 
 pub mod flo;
 pub mod kitti;
+pub mod latents;
 mod pending;
 
 use std::{io::Write, path::Path};
