@@ -1,10 +1,18 @@
 //! One file for each job: the only place where media meet tensors.
 
+mod classes;
+mod classify_image;
+mod classify_text;
+mod fill_mask;
 mod flow_error;
 mod model;
 mod optical_flow;
 mod raw;
+mod text;
 
+pub use classify_image::ClassifyImage;
+pub use classify_text::ClassifyText;
+pub use fill_mask::{FillMask, MaskedText};
 pub use flow_error::FlowError;
 pub use model::Model;
 #[cfg(feature = "train")]
