@@ -7,14 +7,17 @@ mod archive;
 mod files;
 mod ledger;
 mod pickle;
+mod processors;
+mod save;
 mod store;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::Device;
 use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
 
+pub use self::save::save;
 use self::{
     ledger::Ledger,
     store::{Bytes, Store},
@@ -33,6 +36,8 @@ const BUILTIN: &str = "builtin:";
 #[derive(Debug)]
 pub struct Checkpoint {
     name: String,
+    /// Where its files are; none of a model that is built in.
+    folder: Option<PathBuf>,
     config: PerceiverConfig,
     store: Store,
     hash: String,
@@ -61,7 +66,7 @@ impl Checkpoint {
         let mut store = Store::default();
         let path = Path::new(source);
         store.add(path, Bytes::InMemory(model.weights), store::safetensors(path, model.weights)?)?;
-        Ok(Self::new(source, config, model.config.as_bytes(), store))
+        Ok(Self::new(source, None, config, model.config.as_bytes(), store))
     }
 
     fn folder(folder: &Path) -> Result<Self> {
@@ -72,12 +77,12 @@ impl Checkpoint {
         let path = folder.join("config.json");
         let text = std::fs::read(&path).map_err(Error::io(&path))?;
         let config = PerceiverConfig::open(&path)?;
-        Ok(Self::new(&folder.display().to_string(), config, &text, files::open(folder)?))
+        Ok(Self::new(&folder.display().to_string(), Some(folder.to_owned()), config, &text, files::open(folder)?))
     }
 
-    fn new(name: &str, config: PerceiverConfig, config_text: &[u8], store: Store) -> Self {
+    fn new(name: &str, folder: Option<PathBuf>, config: PerceiverConfig, config_text: &[u8], store: Store) -> Self {
         let hash = hash([config_text].into_iter().chain(store.contents()));
-        Self { name: name.to_owned(), config, store, hash }
+        Self { name: name.to_owned(), folder, config, store, hash }
     }
 
     /// The source, as it was given.

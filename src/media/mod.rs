@@ -4,6 +4,7 @@
 //! stream and travel beside the data; nobody recomputes them from a counter.
 
 mod audio;
+mod filled_text;
 mod flow_field;
 mod frame;
 mod labels;
@@ -14,6 +15,7 @@ mod tile;
 mod window;
 
 pub use audio::AudioChunk;
+pub use filled_text::{ByteGuess, FilledText, Gap};
 pub use flow_field::{FlowField, UNKNOWN};
 pub use frame::Frame;
 pub use labels::{Label, Labels};
