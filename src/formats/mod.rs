@@ -1,11 +1,14 @@
 //! Results to bytes, and back.
 //!
 //! Optical flow is kept as Middlebury `.flo` ([`flo`]) or KITTI 16-bit PNG ([`kitti`]); [`read_flow`] and [`write_flow`] choose.
+//! Labels and filled texts are [`json_lines`]; labels in time are also [`web_vtt`].
 //! Whatever writes a file goes through [`PendingFile`], so that no reader ever sees half of one.
 
 pub mod flo;
+pub mod json_lines;
 pub mod kitti;
 mod pending;
+pub mod web_vtt;
 
 use std::{io::Write, path::Path};
 
