@@ -89,9 +89,9 @@ mod tests {
     }
 
     fn labels(classes: &Classes, scores: &[f32]) -> Vec<(usize, f32)> {
-        let logits = Tensor::new(&[scores], &Device::Cpu).unwrap();
+        let logits = Tensor::new(scores, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
         let labels = classes.labels(&logits).unwrap().remove(0);
-        labels.as_slice().iter().map(|label| (label.index, label.confidence)).collect()
+        labels.as_slice().iter().map(|label| (label.index, (label.confidence * 1e5).round() / 1e5)).collect()
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl FillMask {
     ///
     /// # Errors
     /// For a text without a gap, with a span beyond its end, or of more bytes than the model has places.
-    pub fn fill(&self, texts: &[MaskedText], top_k: usize) -> Result<Vec<FilledText>> {
+    pub fn fill(&self, texts: &[&MaskedText], top_k: usize) -> Result<Vec<FilledText>> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
