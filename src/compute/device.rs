@@ -73,7 +73,7 @@ impl FromStr for DeviceChoice {
 }
 
 /// The number format of a model's matrices and of the products with them: `auto`, `f32`, `f16` or `bf16`. Everything between the products is
-/// float32 (see [`product`](super::product)).
+/// float32 (see [`factor`](super::factor)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// `f32`.

@@ -102,7 +102,9 @@ impl Module for Linear {
         let (to, from) = self.weight.dims2()?;
         // One product over all rows: a product for each row of the batch would read the weights that often.
         let rows = x.reshape(((), from))?;
-        let y = compute::add_bias(&compute::product(&rows, &self.weight.t()?, self.dtype())?, &self.bias)?;
+        let factor = |x: &Tensor| compute::factor(x, self.dtype());
+        let y = factor(&rows)?.matmul(&factor(&self.weight)?.t()?)?.to_dtype(DType::F32)?;
+        let y = compute::add_bias(&y, &self.bias)?;
         let dims: Vec<usize> = x.dims()[..x.rank() - 1].iter().copied().chain([to]).collect();
         y.reshape(dims)
     }
