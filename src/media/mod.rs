@@ -23,4 +23,7 @@ pub use picture::Picture;
 pub use raster::Raster;
 pub use resample::{Filter, resample};
 pub use tile::{Tile, TileGrid};
-pub use window::{Clip, ClipShape, FramePair, PairWindow};
+pub use window::{
+    Clip, ClipOptions, ClipShape, ClipStats, ClipStream, ClipWindow, FramePair, HeldMedia, MissingAudio, PairWindow,
+    PartialWindow,
+};
