@@ -4,6 +4,7 @@
 //! stream and travel beside the data; nobody recomputes them from a counter.
 
 mod audio;
+mod crossfade;
 mod filled_text;
 mod flow_field;
 mod frame;
@@ -15,6 +16,7 @@ mod tile;
 mod window;
 
 pub use audio::AudioChunk;
+pub use crossfade::{Crossfade, Stretch};
 pub use filled_text::{ByteGuess, FilledText, Gap};
 pub use flow_field::{FlowField, UNKNOWN};
 pub use frame::Frame;
