@@ -8,6 +8,7 @@ mod model;
 mod optical_flow;
 mod queries;
 mod raw;
+mod reconstruction_error;
 
 pub use autoencode::{Autoencode, Latents};
 pub use clip_inputs::{ClipInputs, ClipPreprocessor, Framing};
@@ -18,3 +19,4 @@ pub(crate) use optical_flow::neighbourhoods;
 pub use optical_flow::{OpticalFlow, Tiling};
 pub use queries::{Head, Region, VideoQueries};
 pub use raw::RawModel;
+pub use reconstruction_error::ReconstructionError;
