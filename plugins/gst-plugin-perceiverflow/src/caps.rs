@@ -2,6 +2,8 @@
 
 use gst_video::VideoFormat;
 
+use crate::sound;
+
 /// The pixel formats whose bytes `convert` reads and writes, those nearest to the model's RGB first.
 pub(crate) const FORMATS: [VideoFormat; 9] = [
     VideoFormat::Rgb,
@@ -18,6 +20,56 @@ pub(crate) const FORMATS: [VideoFormat; 9] = [
 /// Raw video of any size and rate in system memory.
 pub(crate) fn video() -> gst::Caps {
     gst_video::VideoCapsBuilder::new().format_list(FORMATS).build()
+}
+
+/// Raw audio in system memory, of any number of channels: of this many samples a second, or of any where that is not known yet.
+pub(crate) fn audio(rate: Option<u32>) -> gst::Caps {
+    let audio = gst::Caps::builder("audio/x-raw")
+        .field("format", gst::List::new(sound::FORMATS))
+        .field("layout", "interleaved")
+        .field("channels", gst::IntRange::new(1, i32::MAX));
+    match rate.and_then(|rate| i32::try_from(rate).ok()) {
+        Some(rate) => audio.field("rate", rate).build(),
+        None => audio.field("rate", gst::IntRange::new(1, i32::MAX)).build(),
+    }
+}
+
+/// What passes through a classifier: video, or audio as [`audio`] has it.
+pub(crate) fn video_or_audio(rate: Option<u32>) -> gst::Caps {
+    let mut caps = video();
+    caps.merge(audio(rate));
+    caps
+}
+
+/// In what form labels leave the pad `text_src`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabelMedia {
+    /// A line for each label, its name and its confidence in percent.
+    Text,
+    /// One JSON object in a line.
+    Json,
+}
+
+impl LabelMedia {
+    const TEXT: &str = "text/x-raw";
+    const JSON: &str = "application/x-json";
+
+    /// What a fixed caps asks for, if it is one of the two.
+    pub(crate) fn of(caps: &gst::CapsRef) -> Option<Self> {
+        match caps.structure(0)?.name().as_str() {
+            Self::TEXT => Some(Self::Text),
+            Self::JSON => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+/// What `text_src` can produce.
+pub(crate) fn labels() -> gst::Caps {
+    gst::Caps::builder_full()
+        .structure(gst::Structure::builder(LabelMedia::TEXT).field("format", "utf8").build())
+        .structure(gst::Structure::new_empty(LabelMedia::JSON))
+        .build()
 }
 
 /// In what form a field of flow leaves the pad `flow_src`.

@@ -16,8 +16,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use gst::{glib, prelude::*, subclass::prelude::*};
 use perceiverflow::Error;
 
-use super::{CAT, field_pad::FieldPad, model::FlowModel, settings::Settings, stream::Stream};
-use crate::{bus, caps, lateness::Lateness, report::Report};
+use super::{CAT, model::FlowModel, settings::Settings, stream::Stream};
+use crate::{caps, lateness::Lateness, report::Report, result_pad::ResultPad};
 
 /// The element's state. Only the streaming thread pushes; queries, properties and events from downstream come from other threads.
 ///
@@ -26,7 +26,7 @@ use crate::{bus, caps, lateness::Lateness, report::Report};
 pub struct OpticalFlow {
     sinkpad: gst::Pad,
     srcpad: gst::Pad,
-    field_pad: Mutex<Option<Arc<FieldPad>>>,
+    field_pad: Mutex<Option<Arc<ResultPad>>>,
     settings: Mutex<Settings>,
     model: Mutex<Option<Arc<FlowModel>>>,
     stream: Mutex<Option<Stream>>,
@@ -185,7 +185,7 @@ impl ElementImpl for OpticalFlow {
         let pad = Self::source(template, gst::PadFlags::empty());
         pad.set_active(true).ok()?;
         lock(&self.flows).add_pad(&pad);
-        *lock(&self.field_pad) = Some(Arc::new(FieldPad::new(pad.clone())));
+        *lock(&self.field_pad) = Some(Arc::new(ResultPad::new(pad.clone())));
         self.obj().add_pad(&pad).ok()?;
         Some(pad)
     }
@@ -276,7 +276,7 @@ impl OpticalFlow {
     }
 
     fn refuse(&self, error: &Error) -> gst::StateChangeError {
-        bus::refuse(&*self.obj(), error)
+        crate::bus::refuse(&*self.obj(), error)
     }
 
     fn reload_model(&self) -> bool {
