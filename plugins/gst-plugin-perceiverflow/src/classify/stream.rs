@@ -145,12 +145,21 @@ pub(super) struct Stream {
 pub(super) struct Sound {
     pub(super) format: Option<SoundFormat>,
     pub(super) segment: gst::FormattedSegment<gst::ClockTime>,
-    /// It is linked and has not ended.
-    joined: bool,
+    /// Something is linked to it that has not ended.
+    present: bool,
+    /// The stream that it joins has ended, and with it the windows.
+    over: bool,
     /// Where the last chunk ended, as a timestamp and in running time.
     end: gst::ClockTime,
     end_running: Duration,
     discontinued: bool,
+}
+
+impl Sound {
+    /// Whether windows have it.
+    fn joins(&self) -> bool {
+        self.present && !self.over
+    }
 }
 
 impl Stream {
@@ -324,14 +333,16 @@ impl Stream {
         }
     }
 
-    /// Both streams have ended: what is left becomes the last windows.
+    /// The stream has ended: what is left of it becomes the last windows, and sound beyond it none.
     pub(super) fn finish(&mut self) {
-        self.windows.finish(ClipStream::Video);
+        self.break_off();
         self.windows.finish(ClipStream::Audio);
+        self.sound.over = true;
     }
 
     /// Opens what `finish` has closed, for a stream that begins anew.
     pub(super) fn reopen(&mut self) {
+        self.sound.over = false;
         if let Some(media) = self.media.clone() {
             self.set_media(media);
         }
@@ -481,7 +492,7 @@ impl Stream {
 impl Stream {
     /// Whether there is sound to wait for.
     pub(super) fn set_joined(&mut self, joined: bool) {
-        self.sound.joined = joined;
+        self.sound.present = joined;
         if joined {
             self.rejoin();
         } else if !matches!(self.media, Some(Media::Sound(_))) {
@@ -490,7 +501,7 @@ impl Stream {
     }
 
     fn rejoin(&mut self) {
-        if self.sound.joined && !matches!(self.media, Some(Media::Sound(_))) {
+        if self.sound.joins() && !matches!(self.media, Some(Media::Sound(_))) {
             self.windows.open(ClipStream::Audio);
         }
     }
@@ -521,7 +532,7 @@ impl Stream {
     /// # Errors
     /// When its rate is not the model's.
     pub(super) fn hear(&mut self, chunk: AudioChunk, live: bool) -> Result<bool> {
-        if !self.sound.joined {
+        if !self.sound.joins() {
             return Ok(true);
         }
         let rate = u64::from(chunk.rate.max(1));
@@ -544,7 +555,7 @@ impl Stream {
     pub(super) fn sound_gap(&mut self, from: gst::ClockTime, duration: gst::ClockTime) {
         let place = |time| self.sound.segment.to_running_time(time).map(Duration::from);
         if let (Some(from), Some(to)) = (place(from), place(from + duration))
-            && self.sound.joined
+            && self.sound.joins()
         {
             self.windows.gap(ClipStream::Audio, from, to);
             self.sound.end_running = self.sound.end_running.max(to);
@@ -553,19 +564,19 @@ impl Stream {
 
     /// Whether the next window has all its pictures and waits for sound.
     pub(super) fn lacks_sound(&self) -> bool {
-        self.sound.joined && self.windows.wants(ClipStream::Audio) && !self.windows.wants(ClipStream::Video)
+        self.sound.joins() && self.windows.wants(ClipStream::Audio) && !self.windows.wants(ClipStream::Video)
     }
 
     /// Whether the sound has not come as far as the pictures.
     pub(super) fn sound_lags(&self) -> bool {
-        self.sound.joined && self.sound.end_running < self.end_running
+        self.sound.joins() && self.sound.end_running < self.end_running
     }
 
     /// Whether the next window has all its sound and waits for pictures. Never together with either of the two above, so that not
     /// both streams wait.
     pub(super) fn sound_is_ahead(&self) -> bool {
         let ready = !self.windows.wants(ClipStream::Audio) && self.windows.wants(ClipStream::Video);
-        self.sound.joined && !self.sound_lags() && ready
+        self.sound.joins() && !self.sound_lags() && ready
     }
 }
 
