@@ -69,5 +69,9 @@ install: packages
 	install -D -m 644 target/release/libgstperceiverflow.so $(DESTDIR)$(PLUGIN_DIR)/libgstperceiverflow.so
 
 cuda: packages
+	@if ! command -v nvcc >/dev/null; then \
+		echo 'make cuda: nvcc is not on the PATH; install the CUDA toolkit 12 or 13 and add its bin directory' >&2; exit 1; fi
+	@if [ -z "$${CUDA_COMPUTE_CAP:-}" ] && ! nvidia-smi >/dev/null 2>&1; then \
+		echo 'make cuda: no GPU here to ask; say for which, such as CUDA_COMPUTE_CAP=80 make cuda' >&2; exit 1; fi
 	cargo build --release -p perceiverflow --features cuda
 	cargo build --release -p $(PLUGIN) --features cuda

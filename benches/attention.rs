@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 use criterion::{Criterion, criterion_group};
 use perceiverflow::compute::attend;
 
@@ -21,7 +21,7 @@ fn attention(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("attention, {what}"));
         group.sample_size(10);
         let [q, k, v] = [queries, keys, keys].map(|rows| tensor(&[1, heads, rows, channels]));
-        group.bench_function("ours", |b| b.iter(|| attend(black_box(&q), &k, &v, None, None, false).unwrap()));
+        group.bench_function("ours", |b| b.iter(|| attend(black_box(&q), &k, &v, None, None, DType::F32, false).unwrap()));
         group.bench_function("plain", |b| b.iter(|| plain(black_box(&q), &k, &v).unwrap()));
         group.finish();
     }

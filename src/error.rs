@@ -60,6 +60,14 @@ pub enum Error {
         /// One line for each missing, surplus or wrong-shaped tensor.
         lines: Vec<String>,
     },
+    /// A model of the Hugging Face Hub that is not in the cache, or cannot be fetched.
+    #[error("{id}: {reason}")]
+    Hub {
+        /// The model, as the user wrote it.
+        id: String,
+        /// Why it is not there, and what would help.
+        reason: String,
+    },
     /// A device that is not there, or that this build cannot use.
     #[error("device {device}: {reason}")]
     Device {

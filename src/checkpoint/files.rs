@@ -1,7 +1,9 @@
-//! Which files of a folder hold the weights.
+//! Which files of a folder hold a model.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::Read,
     path::{Component, Path},
 };
 
@@ -13,61 +15,122 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// One file of weights.
-const SINGLE: &str = "model.safetensors";
-/// The list of several files of weights.
-const INDEX: &str = "model.safetensors.index.json";
-/// One file of weights as torch writes it.
-const PICKLED: &str = "pytorch_model.bin";
-/// What a folder of weights may hold, for messages.
-pub(super) const ACCEPTED: &str = "config.json and model.safetensors, model.safetensors.index.json or pytorch_model.bin";
+/// The configuration.
+pub(super) const CONFIG: &str = "config.json";
+/// What a folder may hold besides: how pictures and text are made into inputs.
+pub(super) const COMPANIONS: [&str; 4] =
+    ["preprocessor_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"];
+/// What a folder of a model holds, for messages.
+pub(super) const ACCEPTED: &str =
+    "config.json and model.safetensors, model.safetensors.index.json, pytorch_model.bin or pytorch_model.bin.index.json";
+/// Bytes of a configuration or an index: far above any model's.
+const LARGEST_TEXT: u64 = 4 << 20;
 
-/// The weights of a folder: of what it holds, the first in the order of [`ACCEPTED`].
+type Views = BTreeMap<String, View>;
+
+/// A way in which weights may lie in a folder.
+#[derive(Debug)]
+pub(super) struct Weights {
+    pub(super) name: &'static str,
+    /// Whether this file only says in which others the tensors are.
+    pub(super) is_index: bool,
+    read: fn(&Path, &[u8]) -> Result<Views>,
+}
+
+/// The first that is there counts.
+const WEIGHTS: [Weights; 4] = [
+    Weights { name: "model.safetensors", is_index: false, read: safetensors },
+    Weights { name: "model.safetensors.index.json", is_index: true, read: safetensors },
+    Weights { name: "pytorch_model.bin", is_index: false, read: pickle::tensors },
+    Weights { name: "pytorch_model.bin.index.json", is_index: true, read: pickle::tensors },
+];
+
+impl Weights {
+    /// The weights to read where several may be there.
+    pub(super) fn among(is_there: impl Fn(&str) -> bool) -> Option<&'static Self> {
+        WEIGHTS.iter().find(|weights| is_there(weights.name))
+    }
+}
+
+/// Whether a folder has configuration and all its weights.
+pub(super) fn is_complete(folder: &Path) -> bool {
+    let is_there = |name: &str| folder.join(name).is_file();
+    let Some(weights) = Weights::among(is_there).filter(|_| is_there(CONFIG)) else { return false };
+    !weights.is_index
+        || Index::open(&folder.join(weights.name)).is_ok_and(|index| index.shards().iter().all(|shard| is_there(shard)))
+}
+
+/// Whether the configuration of a folder is one of this family.
+pub(super) fn is_perceiver(folder: &Path) -> bool {
+    #[derive(Deserialize)]
+    struct Kind {
+        model_type: String,
+    }
+    let text = text(&folder.join(CONFIG)).unwrap_or_default();
+    serde_json::from_slice(&text).is_ok_and(|kind: Kind| kind.model_type == "perceiver")
+}
+
+/// The content of a small file.
+pub(super) fn text(path: &Path) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let file = File::open(path).map_err(Error::io(path))?;
+    file.take(LARGEST_TEXT + 1).read_to_end(&mut text).map_err(Error::io(path))?;
+    if text.len() as u64 > LARGEST_TEXT {
+        return Err(Error::format(path, format!("larger than the {LARGEST_TEXT} bytes that are accepted")));
+    }
+    Ok(text)
+}
+
+/// The weights of a folder: of what it holds, the first in the order of [`WEIGHTS`].
 pub(super) fn open(folder: &Path) -> Result<Store> {
-    let [single, index, pickled] = [SINGLE, INDEX, PICKLED].map(|name| folder.join(name));
-    let mut store = Store::default();
-    if single.exists() {
-        add(&single, safetensors, &mut store)?;
-    } else if index.exists() {
-        add_shards(folder, &index, &mut store)?;
-    } else if pickled.exists() {
-        add(&pickled, pickle::tensors, &mut store)?;
+    let weights = Weights::among(|name| folder.join(name).exists())
+        .ok_or_else(|| Error::format(folder, format!("no weights; accepted is a folder with {ACCEPTED}")))?;
+    let (path, mut store) = (folder.join(weights.name), Store::default());
+    if weights.is_index {
+        add_shards(folder, &path, weights, &mut store)?;
     } else {
-        return Err(Error::format(folder, format!("no weights; accepted is a folder with {ACCEPTED}")));
+        let file = Bytes::mapped(&path)?;
+        let views = (weights.read)(&path, file.as_slice())?;
+        store.add(&path, file, views)?;
     }
     Ok(store)
 }
 
-type Views = BTreeMap<String, View>;
-
-fn add(path: &Path, read: fn(&Path, &[u8]) -> Result<Views>, store: &mut Store) -> Result<()> {
-    let file = Bytes::mapped(path)?;
-    let views = read(path, file.as_slice())?;
-    store.add(path, file, views)
-}
-
 /// The part of an index that says where each tensor is.
-#[derive(Deserialize)]
-struct Index {
+#[derive(Debug, Deserialize)]
+pub(super) struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-fn add_shards(folder: &Path, path: &Path, store: &mut Store) -> Result<()> {
-    let index = Bytes::mapped(path)?;
-    let Index { weight_map } = serde_json::from_slice(index.as_slice())
-        .map_err(|e| Error::format(path, format!("no index of safetensors files ({e}); accepted is a weight_map")))?;
-    // The index counts into the hash like any other file that was read.
-    store.add(path, index, BTreeMap::new())?;
-    for shard in weight_map.values().collect::<BTreeSet<_>>() {
-        let mut parts = Path::new(shard).components();
-        if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-            return Err(Error::format(path, format!("{shard:?} is not accepted, only the name of a file beside the index")));
+impl Index {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let index: Self = serde_json::from_slice(&text(path)?)
+            .map_err(|e| Error::format(path, format!("no index of weights ({e}); accepted is a weight_map")))?;
+        for shard in index.weight_map.values() {
+            let mut parts = Path::new(shard).components();
+            if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+                return Err(Error::format(path, format!("{shard:?} is not accepted, only the name of a file beside the index")));
+            }
         }
+        Ok(index)
+    }
+
+    /// The files it names.
+    pub(super) fn shards(&self) -> BTreeSet<&str> {
+        self.weight_map.values().map(String::as_str).collect()
+    }
+}
+
+fn add_shards(folder: &Path, path: &Path, weights: &Weights, store: &mut Store) -> Result<()> {
+    let index = Index::open(path)?;
+    // The index counts into the hash like any other file that was read.
+    store.add(path, Bytes::mapped(path)?, BTreeMap::new())?;
+    for shard in index.shards() {
         let file_path = folder.join(shard);
         let file = Bytes::mapped(&file_path)?;
-        let views = safetensors(&file_path, file.as_slice())?;
-        if let Some((name, _)) = weight_map.iter().find(|(name, of)| *of == shard && !views.contains_key(*name)) {
-            return Err(Error::format(&file_path, format!("tensor {name} is not in it, though {INDEX} says so")));
+        let views = (weights.read)(&file_path, file.as_slice())?;
+        if let Some((name, _)) = index.weight_map.iter().find(|(name, of)| *of == shard && !views.contains_key(*name)) {
+            return Err(Error::format(&file_path, format!("tensor {name} is not in it, though {} says so", weights.name)));
         }
         store.add(&file_path, file, views)?;
     }

@@ -1,21 +1,32 @@
-//! Where weights come from: a folder as Hugging Face writes it, or a model built into this crate.
+//! Where weights come from: a folder as Hugging Face writes it, a model of its Hub, or one built into this crate.
 //!
-//! A checkpoint is `config.json` beside `model.safetensors`, the index of several such files, or `pytorch_model.bin`. Tensors have the
+//! A checkpoint is `config.json` beside `model.safetensors` or `pytorch_model.bin`, or the index of several such files. Tensors have the
 //! published names; what is missing, surplus, of another shape or not finite is listed in one error.
 
 mod archive;
+mod convert;
 mod files;
+pub mod hub;
 mod ledger;
 mod pickle;
+mod processors;
+mod save;
 mod store;
 
-use std::path::Path;
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use candle_core::Device;
 use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
 
+pub use self::save::save;
 use self::{
+    hub::{Hub, HubId},
     ledger::Ledger,
     store::{Bytes, Store},
 };
@@ -28,61 +39,85 @@ use crate::{
 
 /// Prefix of the models built into this crate.
 const BUILTIN: &str = "builtin:";
+/// What the weights are called that every tool reads.
+const WEIGHTS: &str = "model.safetensors";
 
 /// A model's configuration and tensors, not yet built.
 #[derive(Debug)]
 pub struct Checkpoint {
     name: String,
+    /// Where its files are; none of a model that is built in.
+    folder: Option<PathBuf>,
     config: PerceiverConfig,
+    /// `config.json` with the fields that mean nothing here.
+    config_text: Cow<'static, [u8]>,
     store: Store,
     hash: String,
 }
 
 impl Checkpoint {
-    /// Opens a folder, or `builtin:NAME`.
+    /// Opens a folder, `builtin:NAME`, or a model of the Hugging Face Hub by its id, `owner/name` or `owner/name@revision`, that is in the
+    /// cache already ([`Hub::pull`] of the feature `hub` fetches it). A folder of that name comes first.
+    ///
+    /// Of several kinds of weights the first of these is read: `model.safetensors`, `model.safetensors.index.json` with its files,
+    /// `pytorch_model.bin`, `pytorch_model.bin.index.json` with its files.
     ///
     /// # Errors
     /// When it is not there, its configuration or weights cannot be read, or they are damaged.
     pub fn open(source: &str) -> Result<Self> {
-        match source.strip_prefix(BUILTIN) {
-            Some(name) => Self::builtin(source, name),
-            None => Self::folder(Path::new(source)),
+        match (source.strip_prefix(BUILTIN), hub_id(source)) {
+            (Some(name), _) => Self::builtin(source, name),
+            (None, Some(id)) => Self::read(source, &Hub::from_environment().open(&id)?),
+            (None, None) => Self::read(source, Path::new(source)),
         }
     }
 
     fn builtin(source: &str, name: &str) -> Result<Self> {
         let model = builtin::MODELS.iter().find(|model| model.name == name).ok_or_else(|| {
             let names: Vec<String> = builtin::MODELS.iter().map(|model| format!("{BUILTIN}{}", model.name)).collect();
-            Error::option("model", source, format!("{}, or a folder", names.join(", ")))
+            Error::option("model", source, format!("{}, a folder, or an id of the Hugging Face Hub", names.join(", ")))
         })?;
-        let config: PerceiverConfig =
-            serde_json::from_str(model.config).map_err(|e| Error::format(source, format!("no Perceiver configuration ({e})")))?;
-        config.validate()?;
-        let mut store = Store::default();
-        let path = Path::new(source);
-        store.add(path, Bytes::InMemory(model.weights), store::safetensors(path, model.weights)?)?;
-        Ok(Self::new(source, config, model.config.as_bytes(), store))
+        let (path, mut store) = (Path::new(source), Store::default());
+        store.add(&path.join(WEIGHTS), Bytes::InMemory(model.weights), store::safetensors(path, model.weights)?)?;
+        Self::new(source, None, model.config.as_bytes().into(), store)
     }
 
-    fn folder(folder: &Path) -> Result<Self> {
+    fn read(source: &str, folder: &Path) -> Result<Self> {
         if !folder.is_dir() {
-            let accepted = format!("a folder with {}, or {BUILTIN}NAME", files::ACCEPTED);
-            return Err(Error::option("model", folder.display(), accepted));
+            let accepted = format!("a folder with {}, {BUILTIN}NAME, or an id of the Hugging Face Hub", files::ACCEPTED);
+            return Err(Error::option("model", source, accepted));
         }
-        let path = folder.join("config.json");
-        let text = std::fs::read(&path).map_err(Error::io(&path))?;
-        let config = PerceiverConfig::open(&path)?;
-        Ok(Self::new(&folder.display().to_string(), config, &text, files::open(folder)?))
+        let config_text = files::text(&folder.join(files::CONFIG))?;
+        Self::new(source, Some(folder), config_text.into(), files::open(folder)?)
     }
 
-    fn new(name: &str, config: PerceiverConfig, config_text: &[u8], store: Store) -> Self {
-        let hash = hash([config_text].into_iter().chain(store.contents()));
-        Self { name: name.to_owned(), config, store, hash }
+    fn new(name: &str, folder: Option<&Path>, config_text: Cow<'static, [u8]>, store: Store) -> Result<Self> {
+        let path = folder.unwrap_or(Path::new(name)).join(files::CONFIG);
+        let config: PerceiverConfig = serde_json::from_slice(&config_text)
+            .map_err(|e| Error::format(&path, format!("no Perceiver configuration ({e})")))?;
+        config.validate().map_err(|e| Error::format(&path, e.to_string()))?;
+        let mut digest = Sha256::new();
+        digest.update(&config_text);
+        store.files().for_each(|(_, content)| digest.update(content));
+        let (name, folder) = (name.to_owned(), folder.map(Path::to_owned));
+        Ok(Self { name, folder, config, config_text, store, hash: hexadecimal(digest) })
     }
 
     /// The source, as it was given.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The folder it was read from: what else belongs to the model, as `preprocessor_config.json`, lies there. `None` for a built-in one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// The files it was read from, by name, with their sizes in bytes.
+    pub fn files(&self) -> Vec<(String, u64)> {
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let weights = self.store.files().map(|(path, content)| (name(path), content.len() as u64));
+        [(files::CONFIG.to_owned(), self.config_text.len() as u64)].into_iter().chain(weights).collect()
     }
 
     /// The model's configuration.
@@ -118,8 +153,23 @@ impl Checkpoint {
     }
 }
 
-fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut digest = Sha256::new();
-    parts.into_iter().for_each(|part| digest.update(part));
+/// The model of the Hub that a source names: an id, where no folder is called so.
+pub fn hub_id(source: &str) -> Option<HubId> {
+    source.parse().ok().filter(|_| !Path::new(source).exists())
+}
+
+/// SHA-256 of a file, in hexadecimal.
+fn hash_of_file(path: &Path) -> Result<String> {
+    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    loop {
+        match file.read(&mut buffer).map_err(Error::io(path))? {
+            0 => return Ok(hexadecimal(digest)),
+            count => digest.update(&buffer[..count]),
+        }
+    }
+}
+
+fn hexadecimal(digest: Sha256) -> String {
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,6 +1,12 @@
 //! Tensors by name, as views of mapped files or of memory: nothing is copied before it is asked for.
 
-use std::{collections::BTreeMap, fs::File, ops::Range, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use candle_core::{DType, Device, Tensor};
 use memmap2::Mmap;
@@ -45,7 +51,7 @@ pub(super) struct View {
 /// The tensors of one or several files.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store {
-    files: Vec<Bytes>,
+    files: Vec<(PathBuf, Bytes)>,
     tensors: BTreeMap<String, (usize, View)>,
 }
 
@@ -60,17 +66,21 @@ impl Store {
         }
         let number = self.files.len();
         self.tensors.extend(views.into_iter().map(|(name, view)| (name, (number, view))));
-        self.files.push(file);
+        self.files.push((path.to_owned(), file));
         Ok(())
     }
 
-    /// The content of every file, in the order in which they were added.
-    pub(super) fn contents(&self) -> impl Iterator<Item = &[u8]> {
-        self.files.iter().map(Bytes::as_slice)
+    /// Every file with its content, in the order in which they were added.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&Path, &[u8])> {
+        self.files.iter().map(|(path, file)| (path.as_path(), file.as_slice()))
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
+    }
+
+    pub(super) fn dtype(&self, name: &str) -> Option<DType> {
+        self.tensors.get(name).map(|(_, view)| view.dtype)
     }
 
     pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
@@ -92,21 +102,30 @@ impl Store {
 
     /// Whether every element of a tensor is a finite number. One that is not makes every answer of the model worthless.
     pub(super) fn is_finite(&self, name: &str) -> bool {
-        let Some((view, bytes)) = self.find(name) else { return true };
-        // What is not finite has every bit of the exponent set.
-        let below = |mask: u16| move |element: &[u8]| u16::from_le_bytes([element[0], element[1]]) & mask != mask;
-        match view.dtype {
-            DType::F16 => bytes.chunks_exact(2).all(below(0x7C00)),
-            DType::BF16 => bytes.chunks_exact(2).all(below(0x7F80)),
-            DType::F32 => bytes.chunks_exact(4).all(|element| below(0x7F80)(&element[2..])),
-            DType::F64 => bytes.chunks_exact(8).all(|element| below(0x7FF0)(&element[6..])),
-            _ => true,
-        }
+        self.find(name).is_none_or(|(view, bytes)| is_finite(bytes, view.dtype))
+    }
+
+    /// A tensor's elements as they are in its file.
+    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.find(name).map(|(_, bytes)| bytes)
     }
 
     fn find(&self, name: &str) -> Option<(&View, &[u8])> {
         let (number, view) = self.tensors.get(name)?;
-        Some((view, self.files.get(*number)?.as_slice().get(view.range.clone())?))
+        Some((view, self.files.get(*number)?.1.as_slice().get(view.range.clone())?))
+    }
+}
+
+/// Whether every element is a finite number. Integers are.
+pub(super) fn is_finite(bytes: &[u8], dtype: DType) -> bool {
+    // What is not finite has every bit of the exponent set.
+    let below = |mask: u16| move |element: &[u8]| u16::from_le_bytes([element[0], element[1]]) & mask != mask;
+    match dtype {
+        DType::F16 => bytes.chunks_exact(2).all(below(0x7C00)),
+        DType::BF16 => bytes.chunks_exact(2).all(below(0x7F80)),
+        DType::F32 => bytes.chunks_exact(4).all(|element| below(0x7F80)(&element[2..])),
+        DType::F64 => bytes.chunks_exact(8).all(|element| below(0x7FF0)(&element[6..])),
+        _ => true,
     }
 }
 

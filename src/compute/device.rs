@@ -72,7 +72,8 @@ impl FromStr for DeviceChoice {
     }
 }
 
-/// The number format of weights and activations: `auto`, `f32`, `f16` or `bf16`.
+/// The number format of a model's matrices and of the products with them: `auto`, `f32`, `f16` or `bf16`. Everything between the products is
+/// float32 (see [`factor`](super::factor)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// `f32`.

@@ -6,6 +6,7 @@ mod attention;
 mod bias;
 mod device;
 mod normalise;
+mod product;
 mod rows;
 mod softmax;
 
@@ -14,6 +15,7 @@ pub use attention::{Attended, attend};
 pub use bias::add_bias;
 pub use device::{DeviceChoice, Precision};
 pub use normalise::layer_norm;
+pub use product::factor;
 pub use softmax::softmax;
 
 // The matrix products of the tensor library use AVX-512 because this crate asks the same `gemm` for its feature `x86-v4`.

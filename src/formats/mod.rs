@@ -1,11 +1,15 @@
 //! Results to bytes, and back.
 //!
 //! Optical flow is kept as Middlebury `.flo` ([`flo`]) or KITTI 16-bit PNG ([`kitti`]); [`read_flow`] and [`write_flow`] choose.
-//! Whatever writes a file goes through [`PendingFile`], so that no reader ever sees half of one.
+//! Latents are kept as safetensors ([`latents`]). Labels and texts leave as JSON lines ([`json_lines`]), labels in time also as WebVTT
+//! ([`web_vtt`]). Whatever writes a file goes through [`PendingFile`], so that no reader ever sees half of one.
 
 pub mod flo;
+pub mod json_lines;
 pub mod kitti;
+pub mod latents;
 mod pending;
+pub mod web_vtt;
 
 use std::{io::Write, path::Path};
 

@@ -9,7 +9,8 @@ pub struct Label {
     pub index: usize,
     /// Its name.
     pub name: Arc<str>,
-    /// 0 … 1: the classes' probabilities add up to 1, or, for a model of several labels at once, each stands alone.
+    /// 0 … 1: the classes' probabilities add up to 1, or, for a model of several labels at once, each stands alone. Of a regression, the
+    /// number itself.
     pub confidence: f32,
 }
 

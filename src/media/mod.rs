@@ -4,6 +4,8 @@
 //! stream and travel beside the data; nobody recomputes them from a counter.
 
 mod audio;
+mod crossfade;
+mod filled_text;
 mod flow_field;
 mod frame;
 mod labels;
@@ -14,6 +16,8 @@ mod tile;
 mod window;
 
 pub use audio::AudioChunk;
+pub use crossfade::{Crossfade, Stretch};
+pub use filled_text::{ByteGuess, FilledText, Gap};
 pub use flow_field::{FlowField, UNKNOWN};
 pub use frame::Frame;
 pub use labels::{Label, Labels};
@@ -21,4 +25,7 @@ pub use picture::Picture;
 pub use raster::Raster;
 pub use resample::{Filter, resample};
 pub use tile::{Tile, TileGrid};
-pub use window::{Clip, ClipShape, FramePair, PairWindow};
+pub use window::{
+    Clip, ClipOptions, ClipShape, ClipStats, ClipStream, ClipWindow, FramePair, HeldMedia, MissingAudio, PairWindow,
+    PartialWindow,
+};

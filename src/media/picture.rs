@@ -47,8 +47,15 @@ impl Picture {
     /// When the file cannot be read or is neither.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let decoded = image::load_from_memory(&bytes)
+        Self::decode(&std::fs::read(path).map_err(Error::io(path))?, path)
+    }
+
+    /// The same of a file's bytes; `path` names them in messages.
+    ///
+    /// # Errors
+    /// When they are neither.
+    pub fn decode(bytes: &[u8], path: impl AsRef<Path>) -> Result<Self> {
+        let decoded = image::load_from_memory(bytes)
             .map_err(|e| Error::format(path, format!("not a readable PNG or JPEG picture ({e})")))?
             .into_rgb8();
         let (width, height) = decoded.dimensions();

@@ -142,7 +142,7 @@ impl Attention {
         let q = self.heads(&self.query.forward(&queries)?)?;
         let k = self.heads(&self.key.forward(&inputs)?)?;
         let v = self.heads(&self.value.forward(&inputs)?)?;
-        let Attended { context, probabilities } = attend(&q, &k, &v, mask, head_scale, keep)?;
+        let Attended { context, probabilities } = attend(&q, &k, &v, mask, head_scale, self.query.dtype(), keep)?;
         let context = self.output.forward(&context.transpose(1, 2)?.flatten_from(2)?)?;
         let hidden = if self.use_query_residual { (context + hidden)? } else { context };
         Ok(LayerOutput { hidden, probabilities })

@@ -80,6 +80,9 @@ pub struct PerceiverConfig {
     /// What the published optical-flow model fixes in code and small ones choose otherwise. Not a field of Hugging Face's.
     #[serde(skip_serializing_if = "FlowConfig::is_published")]
     pub optical_flow: FlowConfig,
+    /// What the published image classifiers fix in code and small ones choose otherwise. Not a field of Hugging Face's.
+    #[serde(skip_serializing_if = "ImageClassificationConfig::is_published")]
+    pub image_classification: ImageClassificationConfig,
     /// What the published multimodal model fixes in code and small ones choose otherwise. Not a field of Hugging Face's.
     #[serde(skip_serializing_if = "MultimodalConfig::is_published")]
     pub multimodal: MultimodalConfig,
@@ -152,6 +155,41 @@ impl FlowConfig {
     }
 }
 
+/// What the published image classifiers fix in code. The default is those models. The learned one takes the size of its images from
+/// `image_size`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageClassificationConfig {
+    /// Fourier bands of an axis (Fourier and convolutional classifier).
+    pub num_bands: usize,
+    /// Rows and columns of pixels at the highest frequency's Nyquist rate (Fourier classifier): the size of its images.
+    pub fourier_resolution: [usize; 2],
+    /// Rows and columns of cells at the highest frequency's Nyquist rate (convolutional classifier): a quarter of its images' size.
+    pub conv_resolution: [usize; 2],
+    /// Feature channels after the convolutional stem.
+    pub conv_channels: usize,
+    /// Feature channels after the 1×1 convolution, and as many for the positions (learned classifier).
+    pub learned_channels: usize,
+}
+
+impl Default for ImageClassificationConfig {
+    fn default() -> Self {
+        Self {
+            num_bands: 64,
+            fourier_resolution: [224, 224],
+            conv_resolution: [56, 56],
+            conv_channels: 64,
+            learned_channels: 256,
+        }
+    }
+}
+
+impl ImageClassificationConfig {
+    fn is_published(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What the published multimodal model fixes in code. The default is that model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -212,6 +250,7 @@ impl Default for PerceiverConfig {
             id2label: None,
             problem_type: None,
             optical_flow: FlowConfig::default(),
+            image_classification: ImageClassificationConfig::default(),
             multimodal: MultimodalConfig::default(),
         }
     }
@@ -244,7 +283,7 @@ impl PerceiverConfig {
         if self.model_type != "perceiver" {
             return Err(Error::config("model_type", &self.model_type, "perceiver"));
         }
-        let flow = &self.optical_flow;
+        let (flow, image) = (&self.optical_flow, &self.image_classification);
         let positive = [
             ("num_latents", self.num_latents),
             ("d_latents", self.d_latents),
@@ -269,6 +308,11 @@ impl PerceiverConfig {
             ("optical_flow.out_channels", flow.out_channels),
             ("optical_flow.num_bands", flow.num_bands),
             ("optical_flow.decoder_widening_factor", flow.decoder_widening_factor),
+            ("image_classification.num_bands", image.num_bands),
+            ("image_classification.fourier_resolution", image.fourier_resolution[0].min(image.fourier_resolution[1])),
+            ("image_classification.conv_resolution", image.conv_resolution[0].min(image.conv_resolution[1])),
+            ("image_classification.conv_channels", image.conv_channels),
+            ("image_classification.learned_channels", image.learned_channels),
             ("multimodal.patch", self.multimodal.patch),
             ("multimodal.audio_num_bands", self.multimodal.audio_num_bands),
             ("multimodal.image_num_bands", self.multimodal.image_num_bands),
@@ -288,6 +332,9 @@ impl PerceiverConfig {
             if !self.d_latents.is_multiple_of(heads) {
                 return Err(Error::config(field, heads, format!("a divisor of d_latents = {}", self.d_latents)));
             }
+        }
+        if self.num_labels() == 0 {
+            return Err(Error::config("id2label", "{}", "one class or more, or no such field"));
         }
         // Outputs are counted in 32 bits.
         let countable = |sizes: &[usize]| {
@@ -348,11 +395,14 @@ mod tests {
         assert!(message.contains("num_self_attention_heads = 8"), "{message}");
         assert!(parse(r#"{"num_latents": 0}"#).is_err());
         assert!(parse(r#"{"optical_flow": {"patch": 5}}"#).is_err());
+        assert!(parse(r#"{"multimodal": {"sample_rate": 0}}"#).is_err());
+        assert!(parse(r#"{"image_classification": {"fourier_resolution": [32, 0]}}"#).is_err());
+        assert!(parse(r#"{"id2label": {}}"#).is_err());
     }
 
     #[test]
     fn the_published_models_need_no_field_of_ours() {
         let written = serde_json::to_string(&PerceiverConfig::default()).unwrap();
-        assert!(!written.contains("optical_flow") && !written.contains("multimodal"));
+        assert!(!["optical_flow", "image_classification", "multimodal"].iter().any(|block| written.contains(block)));
     }
 }

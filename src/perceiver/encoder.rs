@@ -1,6 +1,6 @@
 //! The encoder: latents read the inputs once, then attend to themselves (Perceiver IO, section 3.1).
 
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Tensor};
 
 use super::{Keep, LayerOptions, LayerOutput, PerceiverConfig, PerceiverLayer, Weights};
 use crate::error::{Error, Result};
@@ -40,9 +40,10 @@ impl HeadMask {
     /// # Errors
     /// For a tensor of another rank.
     pub fn new(mask: &Tensor) -> Result<Self> {
+        let mask = mask.to_dtype(DType::F32)?;
         match mask.rank() {
             1 => Ok(Self { rows: mask.unsqueeze(0)? }),
-            2 => Ok(Self { rows: mask.clone() }),
+            2 => Ok(Self { rows: mask }),
             _ => Err(Error::tensor("head_mask", mask.dims(), "(heads) or (layers, heads)")),
         }
     }
@@ -126,15 +127,9 @@ impl PerceiverEncoder {
     }
 }
 
-/// 0 for tokens that count and the type's smallest number for others, to be added to the scores: a row without any token left
+/// 0 for tokens that count and float32's smallest number for others, to be added to the scores: a row without any token left
 /// attends to all of them alike, as in the reference.
 fn additive(mask: &Tensor, inputs: &Tensor) -> Result<Tensor> {
-    let dtype = inputs.dtype();
-    let smallest = match dtype {
-        candle_core::DType::F16 => -65504.0,
-        candle_core::DType::BF16 => f64::from(f32::from_bits(0xFF7F_0000)),
-        _ => f64::from(f32::MIN),
-    };
     let mask = match mask.rank() {
         2 => mask.unsqueeze(1)?.unsqueeze(1)?,
         3 => mask.unsqueeze(1)?,
@@ -143,5 +138,6 @@ fn additive(mask: &Tensor, inputs: &Tensor) -> Result<Tensor> {
     if mask.dim(D::Minus1)? != inputs.dim(1)? {
         return Err(Error::tensor("attention_mask", mask.dims(), format!("{} inputs", inputs.dim(1)?)));
     }
-    Ok(mask.to_dtype(dtype)?.affine(-smallest, smallest)?)
+    let smallest = f64::from(f32::MIN);
+    Ok(mask.to_dtype(DType::F32)?.affine(-smallest, smallest)?)
 }

@@ -27,7 +27,7 @@ mod weights;
 
 pub use activation::Activation;
 pub use attention::{Attention, LayerOptions, LayerOutput, PerceiverLayer};
-pub use config::{AttentionShape, FlowConfig, MultimodalConfig, PerceiverConfig, ProblemType};
+pub use config::{AttentionShape, FlowConfig, ImageClassificationConfig, MultimodalConfig, PerceiverConfig, ProblemType};
 pub use encoder::{EncoderOutput, HeadMask, PerceiverEncoder};
 pub use image_processor::{ImageSize, Levels, PerceiverImageProcessor};
 pub use inputs::{Block, Inputs, Join, Positions};

@@ -32,25 +32,37 @@ impl<'a> Weights<'a> {
         self.tensors.device()
     }
 
-    /// The type the tensors have.
+    /// The format of matrices.
     pub fn dtype(&self) -> DType {
         self.tensors.dtype()
     }
 
-    /// The tensor `name`.
+    /// The tensor `name` in float32.
     ///
     /// # Errors
     /// When it is missing or has another shape.
     pub fn get(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor> {
-        Ok(self.tensors.get_with_hints(shape, name, Init::Randn { mean: 0.0, stdev: self.deviation })?)
+        Ok(self.tensors.get_with_hints_dtype(shape, name, self.normal(), DType::F32)?)
     }
 
-    /// The tensor `name`, constant when new.
+    /// The tensor `name` in the model's precision: a matrix, or the kernel of a convolution.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
+    pub fn matrix(&self, shape: impl Into<Shape>, name: &str) -> Result<Tensor> {
+        Ok(self.tensors.get_with_hints(shape, name, self.normal())?)
+    }
+
+    fn normal(&self) -> Init {
+        Init::Randn { mean: 0.0, stdev: self.deviation }
+    }
+
+    /// The tensor `name` in float32, constant when new.
     ///
     /// # Errors
     /// When it is missing or has another shape.
     pub fn get_constant(&self, shape: impl Into<Shape>, name: &str, value: f64) -> Result<Tensor> {
-        Ok(self.tensors.get_with_hints(shape, name, Init::Const(value))?)
+        Ok(self.tensors.get_with_hints_dtype(shape, name, Init::Const(value), DType::F32)?)
     }
 
     /// A linear layer from `from` to `to` channels: `weight` (to × from) and `bias` (to).
@@ -58,7 +70,7 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// When a tensor is missing or has another shape.
     pub fn linear(&self, from: usize, to: usize) -> Result<Linear> {
-        Ok(Linear { weight: self.get((to, from), "weight")?, bias: self.get_constant(to, "bias", 0.0)? })
+        Ok(Linear { weight: self.matrix((to, from), "weight")?, bias: self.get_constant(to, "bias", 0.0)? })
     }
 
     /// A layer norm over `channels`: `weight` and `bias`.
@@ -77,13 +89,22 @@ pub struct Linear {
     bias: Tensor,
 }
 
+impl Linear {
+    /// The format of the matrix.
+    pub fn dtype(&self) -> DType {
+        self.weight.dtype()
+    }
+}
+
 impl Module for Linear {
     /// … × from channels to … × to channels.
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let (to, from) = self.weight.dims2()?;
         // One product over all rows: a product for each row of the batch would read the weights that often.
         let rows = x.reshape(((), from))?;
-        let y = compute::add_bias(&rows.matmul(&self.weight.t()?)?, &self.bias)?;
+        let factor = |x: &Tensor| compute::factor(x, self.dtype());
+        let y = factor(&rows)?.matmul(&factor(&self.weight)?.t()?)?.to_dtype(DType::F32)?;
+        let y = compute::add_bias(&y, &self.bias)?;
         let dims: Vec<usize> = x.dims()[..x.rank() - 1].iter().copied().chain([to]).collect();
         y.reshape(dims)
     }

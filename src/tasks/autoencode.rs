@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{
-    ClipInputs, ClipPreprocessor, Framing, Head, VideoQueries,
-    labels::{label_names, labels_from_scores},
-};
+use super::{ClipInputs, ClipPreprocessor, Framing, Head, VideoQueries, classes::Classes};
 use crate::{
     checkpoint::Checkpoint,
     compute::{DeviceChoice, Precision},
@@ -51,7 +48,7 @@ pub struct Autoencode {
     device: Device,
     dtype: DType,
     hash: String,
-    names: Vec<Arc<str>>,
+    classes: Classes,
 }
 
 impl Autoencode {
@@ -74,8 +71,8 @@ impl Autoencode {
         dtype: DType,
         hash: String,
     ) -> Self {
-        let names = label_names(&config);
-        Self { model, config, device, dtype, hash, names }
+        let classes = Classes::new(&config);
+        Self { model, config, device, dtype, hash, classes }
     }
 
     /// SHA-256 over configuration and weights, in hexadecimal: names the model wherever results go.
@@ -100,7 +97,7 @@ impl Autoencode {
 
     /// The classes' names by their numbers.
     pub fn label_names(&self) -> &[Arc<str>] {
-        &self.names
+        self.classes.names()
     }
 
     /// Encodes several windows in one call.
@@ -178,6 +175,6 @@ impl Autoencode {
 
     /// The labels of the scores that [`decode`](Self::decode) gave.
     pub fn labels(&self, scores: &[f32]) -> Labels {
-        labels_from_scores(scores, &self.names, self.config.problem_type)
+        self.classes.labels_of(scores)
     }
 }

@@ -1,17 +1,24 @@
 //! One file for each job: the only place where media meet tensors.
 
 mod autoencode;
+mod classes;
+mod classify_image;
+mod classify_text;
 mod clip_inputs;
+mod fill_mask;
 mod flow_error;
-mod labels;
 mod model;
 mod optical_flow;
 mod queries;
 mod raw;
 mod reconstruction_error;
+mod text;
 
 pub use autoencode::{Autoencode, Latents};
+pub use classify_image::ClassifyImage;
+pub use classify_text::ClassifyText;
 pub use clip_inputs::{ClipInputs, ClipPreprocessor, Framing};
+pub use fill_mask::{FillMask, MaskedText};
 pub use flow_error::FlowError;
 pub use model::Model;
 #[cfg(feature = "train")]

@@ -82,4 +82,9 @@ impl Model {
             }
         }
     }
+    /// What a task says of a checkpoint whose model is none of the `accepted` architectures.
+    pub(super) fn refused(checkpoint: &Checkpoint, accepted: &str) -> Error {
+        let given = checkpoint.config().architectures.first().map_or("nothing", String::as_str);
+        Error::format(checkpoint.name(), format!("its architecture is {given}: accepted is {accepted}"))
+    }
 }

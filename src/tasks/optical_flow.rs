@@ -4,7 +4,7 @@
 //! the model, and a mean of the tiles weighted by the distance to their edge. A model may ask for several estimates from coarse to
 //! fine (`optical_flow.halvings` in its configuration); the second picture is then warped by what is known before each.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use crate::{
     checkpoint::Checkpoint,
@@ -46,7 +46,6 @@ pub struct OpticalFlow {
     model: PerceiverForOpticalFlow,
     config: PerceiverConfig,
     device: Device,
-    dtype: DType,
     hash: String,
 }
 
@@ -59,12 +58,12 @@ impl OpticalFlow {
         let device = device.open()?;
         let checkpoint = Checkpoint::open(model)?;
         let built = checkpoint.build(&device, precision, PerceiverForOpticalFlow::new)?;
-        Ok(Self::new(built, checkpoint.config().clone(), device, precision.dtype(), checkpoint.hash().to_owned()))
+        Ok(Self::new(built, checkpoint.config().clone(), device, checkpoint.hash().to_owned()))
     }
 
-    /// A model that is loaded already, on `device` with weights of `dtype`.
-    pub fn new(model: PerceiverForOpticalFlow, config: PerceiverConfig, device: Device, dtype: DType, hash: String) -> Self {
-        Self { model, config, device, dtype, hash }
+    /// A model that is loaded already, on `device`.
+    pub fn new(model: PerceiverForOpticalFlow, config: PerceiverConfig, device: Device, hash: String) -> Self {
+        Self { model, config, device, hash }
     }
 
     /// The model's tile: columns and rows.
@@ -168,8 +167,8 @@ impl OpticalFlow {
             }
         }
         let frames = Tensor::from_vec(frames, (tiles.len(), 2, NEIGHBOURHOOD_CHANNELS, rows, columns), &self.device)?;
-        let output = self.model.forward(&frames.to_dtype(self.dtype)?, Keep::default())?;
-        let pixels = (output.logits.to_dtype(DType::F32)? * self.config.optical_flow.pixels_per_unit)?;
+        let output = self.model.forward(&frames, Keep::default())?;
+        let pixels = (output.logits * self.config.optical_flow.pixels_per_unit)?;
         Ok(pixels.flatten_all()?.to_vec1()?)
     }
 }

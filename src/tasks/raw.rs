@@ -23,7 +23,6 @@ pub struct RawModel {
     model: Model,
     problem_type: Option<ProblemType>,
     device: Device,
-    dtype: DType,
 }
 
 /// The tensors and the settings an architecture takes.
@@ -64,7 +63,7 @@ impl RawModel {
         let device = device.open()?;
         let checkpoint = Checkpoint::open(model)?;
         let model = Model::build(&checkpoint, &device, precision)?;
-        Ok(Self { model, problem_type: checkpoint.config().problem_type, device, dtype: precision.dtype() })
+        Ok(Self { model, problem_type: checkpoint.config().problem_type, device })
     }
 
     /// Runs the model on tensors named as its arguments (`inputs`, `attention_mask`, `inputs.audio`, …) and on scalar arguments as text
@@ -88,7 +87,7 @@ impl RawModel {
             let accepted = if settings.is_empty() { "none for this architecture".into() } else { settings.join(", ") };
             return Err(Error::option("--arg", format!("{name}={value}"), accepted));
         }
-        let arguments = Arguments { tensors: arguments, scalars, device: &self.device, dtype: self.dtype };
+        let arguments = Arguments { tensors: arguments, scalars, device: &self.device };
         let attention_mask = arguments.as_given("attention_mask")?;
         let head_mask = arguments.number("head_mask")?.map(|mask| HeadMask::new(&mask)).transpose()?;
         let options = ForwardOptions {
@@ -134,7 +133,6 @@ struct Arguments<'a> {
     tensors: &'a HashMap<String, Tensor>,
     scalars: &'a [(String, String)],
     device: &'a Device,
-    dtype: DType,
 }
 
 impl Arguments<'_> {
@@ -142,9 +140,9 @@ impl Arguments<'_> {
         self.tensors.get(name).map(|tensor| Ok(tensor.to_device(self.device)?)).transpose()
     }
 
-    /// In the model's number format.
+    /// As float32, whatever integer or float it is.
     fn number(&self, name: &str) -> Result<Option<Tensor>> {
-        self.as_given(name)?.map(|tensor| Ok(tensor.to_dtype(self.dtype)?)).transpose()
+        self.as_given(name)?.map(|tensor| Ok(tensor.to_dtype(DType::F32)?)).transpose()
     }
 
     fn numbers(&self, name: &str) -> Result<Tensor> {

@@ -8,6 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{AdamW, AdamWOptions, Curve, CurvePoint, FlowPair, FlowPairs, Schedule, Variables, state};
 use crate::{
+    checkpoint,
     error::{Error, Result},
     perceiver::{
         Keep, PerceiverConfig, Weights,
@@ -226,7 +227,7 @@ impl FlowTrainer {
 
     fn save(&self) -> Result<()> {
         let FlowTraining { folder, config, dtype, .. } = &self.training;
-        state::save_model(folder, config, &self.optimiser.mean_weights(), *dtype)?;
+        checkpoint::save(folder, config, &self.optimiser.mean_weights(), *dtype)?;
         state::save_state(folder, self.step, self.optimiser.state()?)?;
         self.curve.save(folder)
     }

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeSet, HashMap},
+    panic::AssertUnwindSafe,
     path::PathBuf,
 };
 
@@ -10,8 +11,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use perceiverflow::perceiver::Weights;
 
-/// Largest difference over largest magnitude that separates right from wrong (a tanh GELU or a wrong epsilon shows above it).
-pub(crate) const TOLERANCE: f64 = 2e-5;
+use crate::setting::Setting;
 
 /// A folder or file below `tests/fixtures`, or below the folder of another set where `PERCEIVERFLOW_FIXTURES` names one: other sizes find
 /// mistakes that this set hides.
@@ -20,14 +20,17 @@ pub(crate) fn path(name: &str) -> PathBuf {
     std::env::var_os("PERCEIVERFLOW_FIXTURES").map_or_else(committed, PathBuf::from).join(name)
 }
 
-/// Holds every fixture of a kind that the manifest lists, and fails with the names of those that do not hold.
-pub(crate) fn hold_each(kind: &str, check: impl Fn(&str) + std::panic::RefUnwindSafe) {
+/// Holds every fixture of a kind that the manifest lists in every setting, and fails with the names of those that do not hold.
+pub(crate) fn hold_each(kind: &str, check: impl Fn(&str, &Setting)) {
     let manifest = json("manifest.json");
     let listed = manifest["fixtures"].as_array().unwrap().iter().filter(|fixture| fixture["kind"] == kind);
     let names: Vec<&str> = listed.map(|fixture| fixture["name"].as_str().unwrap()).collect();
     assert!(!names.is_empty(), "no {kind} in the manifest");
-    let failed = |name: &&str| std::panic::catch_unwind(|| check(name)).is_err();
-    let failed: Vec<&str> = names.into_iter().filter(failed).collect();
+    let mut failed = Vec::new();
+    for setting in Setting::all() {
+        let fails = |name: &&str| std::panic::catch_unwind(AssertUnwindSafe(|| check(name, &setting))).is_err();
+        failed.extend(names.iter().copied().filter(fails).map(|name| format!("{name} on {}", setting.name())));
+    }
     assert!(failed.is_empty(), "{kind}: {failed:?}");
 }
 
@@ -38,8 +41,8 @@ pub(crate) struct Tensors {
 }
 
 impl Tensors {
-    pub(crate) fn open(name: &str) -> Self {
-        let tensors = candle_core::safetensors::load(path(name), &Device::Cpu).unwrap_or_else(|e| panic!("{name}: {e}"));
+    pub(crate) fn open(name: &str, device: &Device) -> Self {
+        let tensors = candle_core::safetensors::load(path(name), device).unwrap_or_else(|e| panic!("{name}: {e}"));
         Self { tensors, seen: RefCell::default() }
     }
 
@@ -77,11 +80,11 @@ impl Tensors {
 }
 
 /// The weights of one part, their names led by `prefix`.
-pub(crate) fn weights(name: &str, prefix: &str) -> Weights<'static> {
-    let file = path(name);
-    let tensors = if file.exists() { candle_core::safetensors::load(file, &Device::Cpu).unwrap() } else { HashMap::new() };
+pub(crate) fn weights(name: &str, prefix: &str, setting: &Setting) -> Weights<'static> {
+    let (file, device) = (path(name), &setting.device);
+    let tensors = if file.exists() { candle_core::safetensors::load(file, device).unwrap() } else { HashMap::new() };
     let tensors = tensors.into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect();
-    Weights::new(VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu), 0.02)
+    Weights::new(VarBuilder::from_tensors(tensors, setting.precision.dtype(), device), 0.02)
 }
 
 /// A JSON file.
@@ -98,11 +101,4 @@ pub(crate) fn relative_error(given: &Tensor, expected: &Tensor) -> f64 {
     let difference = given.iter().zip(&expected).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max);
     let magnitude = expected.iter().map(|x| f64::from(x.abs())).fold(0.0, f64::max);
     if magnitude == 0.0 { difference } else { difference / magnitude }
-}
-
-/// Fails with the names of what differs.
-#[track_caller]
-pub(crate) fn assert_close(what: &str, given: &Tensor, expected: &Tensor) {
-    let error = relative_error(given, expected);
-    assert!(error <= TOLERANCE, "{what}: relative error {error:.2e}");
 }

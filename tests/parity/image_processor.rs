@@ -1,13 +1,13 @@
 //! Pictures to pixel values, exactly: not a level and not a bit of a float differs.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use perceiverflow::perceiver::PerceiverImageProcessor;
 
 use crate::fixture::{Tensors, json, path};
 
 #[test]
 fn pixel_values() {
-    let images = Tensors::open("image_processor/images.safetensors");
+    let images = Tensors::open("image_processor/images.safetensors", &Device::Cpu);
     for case in json("image_processor/cases.json")["cases"].as_array().unwrap() {
         let name = case["case"].as_str().unwrap();
         let processor: PerceiverImageProcessor = serde_json::from_value(case["processor"].clone()).unwrap();

@@ -1,11 +1,12 @@
-//! Numbers against the reference implementation: every fixture that `tests/fixtures/manifest.json` lists, float32, relative error at most
-//! 2e-5 for each tensor, intermediate ones included; token ids and pixels exactly.
+//! Numbers against the reference implementation: every fixture that `tests/fixtures/manifest.json` lists, on every device present and in every
+//! precision (`setting.rs` says how close), each tensor, intermediate ones included; token ids and pixels exactly.
 
 mod fixture;
 mod image_processor;
 mod models;
 mod parts;
 mod published;
+mod setting;
 mod tiling;
 mod tokenizer;
 mod video;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use perceiverflow::{
     checkpoint::Checkpoint,
-    compute::Precision,
     perceiver::{
         EncoderOutput, HeadMask, Keep, PerceiverConfig, ProblemType, Weights,
         decode::Points,
@@ -18,14 +17,17 @@ use perceiverflow::{
 };
 use serde_json::Value;
 
-use crate::fixture::{Tensors, assert_close, hold_each, json, path};
+use crate::{
+    fixture::{Tensors, hold_each, json, path},
+    setting::Setting,
+};
 
 const KEEP: Keep = Keep { hidden_states: true, attentions: true };
 
 #[test]
 fn models() {
-    hold_each("model", |name| {
-        let model = Model { name: name.into() };
+    hold_each("model", |name, setting| {
+        let model = Model { name: name.into(), setting };
         match json(&format!("models/{name}/cases.json"))["model_class"].as_str().unwrap() {
             "PerceiverModel" => bare(&model),
             "PerceiverForMaskedLM" => masked_lm(&model),
@@ -46,22 +48,23 @@ fn models() {
     });
 }
 
-struct Model {
+struct Model<'a> {
     name: String,
+    setting: &'a Setting,
 }
 
-impl Model {
+impl Model<'_> {
     fn build<M>(&self, new: impl FnOnce(&PerceiverConfig, &Weights<'_>) -> perceiverflow::Result<M>) -> M {
         let folder = path(&format!("models/{}", self.name));
-        Checkpoint::open(folder.to_str().unwrap()).unwrap().build(&Device::Cpu, Precision::F32, new).unwrap()
+        Checkpoint::open(folder.to_str().unwrap()).unwrap().build(&self.setting.device, self.setting.precision, new).unwrap()
     }
 
-    fn each_case(&self, check: impl Fn(&Case)) {
+    fn each_case(&self, check: impl Fn(&Case<'_>)) {
         for recorded in json(&format!("models/{}/cases.json", self.name))["cases"].as_array().unwrap() {
             let name = format!("{}/{}", self.name, recorded["case"].as_str().unwrap());
-            let tensors = Tensors::open(&format!("models/{name}.safetensors"));
+            let tensors = Tensors::open(&format!("models/{name}.safetensors"), &self.setting.device);
             let head_mask = tensors.find("in.head_mask").map(|mask| HeadMask::new(mask).unwrap());
-            let case = Case { name, recorded: recorded.clone(), tensors, head_mask };
+            let case = Case { name, setting: self.setting, recorded: recorded.clone(), tensors, head_mask };
             check(&case);
             case.tensors.assert_all_seen(&case.name);
         }
@@ -69,14 +72,15 @@ impl Model {
 }
 
 /// One call with what it gave in the reference.
-struct Case {
+struct Case<'a> {
     name: String,
+    setting: &'a Setting,
     recorded: Value,
     tensors: Tensors,
     head_mask: Option<HeadMask>,
 }
 
-impl Case {
+impl Case<'_> {
     fn input(&self) -> &Tensor {
         self.tensors.get("in.inputs")
     }
@@ -93,14 +97,18 @@ impl Case {
     /// Some cases record less than others.
     fn assert(&self, what: &str, given: &Tensor) {
         if let Some(expected) = self.tensors.find(what) {
-            assert_close(&format!("{} {what}", self.name), given, expected);
+            self.setting.assert_close(&format!("{} {what}", self.name), given, expected);
         }
     }
 
     fn assert_each<'a>(&self, what: &str, given: impl Iterator<Item = &'a Tensor>) {
         let given: Vec<&Tensor> = given.collect();
         for (number, expected) in self.tensors.below(&format!("{what}.")) {
-            assert_close(&format!("{} {what}.{number}", self.name), given[number.parse::<usize>().unwrap()], expected);
+            self.setting.assert_close(
+                &format!("{} {what}.{number}", self.name),
+                given[number.parse::<usize>().unwrap()],
+                expected,
+            );
         }
         assert!(self.tensors.find(&format!("{what}.{}", given.len())).is_none(), "{}: more {what}", self.name);
     }
@@ -125,12 +133,12 @@ impl Case {
     }
 }
 
-fn bare(model: &Model) {
+fn bare(model: &Model<'_>) {
     let perceiver = model.build(PerceiverModel::new);
     model.each_case(|case| case.assert_encoder(&perceiver.forward(case.input(), case.options()).unwrap(), None));
 }
 
-fn masked_lm(model: &Model) {
+fn masked_lm(model: &Model<'_>) {
     let perceiver = model.build(PerceiverForMaskedLM::new);
     model.each_case(|case| {
         let block = perceiver.preprocess(case.input()).unwrap();
@@ -149,7 +157,7 @@ fn masked_lm(model: &Model) {
     });
 }
 
-fn sequence_classification(model: &Model) {
+fn sequence_classification(model: &Model<'_>) {
     let perceiver = model.build(PerceiverForSequenceClassification::new);
     model.each_case(|case| {
         let block = perceiver.preprocess(case.input()).unwrap();
@@ -165,7 +173,7 @@ fn sequence_classification(model: &Model) {
 }
 
 fn image_classification(
-    model: &Model,
+    model: &Model<'_>,
     new: impl FnOnce(&PerceiverConfig, &Weights<'_>) -> perceiverflow::Result<PerceiverForImageClassification>,
 ) {
     let perceiver = model.build(new);
@@ -182,7 +190,7 @@ fn image_classification(
     });
 }
 
-fn optical_flow(model: &Model) {
+fn optical_flow(model: &Model<'_>) {
     let perceiver = model.build(PerceiverForOpticalFlow::new);
     model.each_case(|case| {
         let tokens = perceiver.preprocess(case.input()).unwrap().dense().unwrap();
@@ -195,7 +203,7 @@ fn optical_flow(model: &Model) {
     });
 }
 
-fn multimodal_autoencoding(model: &Model) {
+fn multimodal_autoencoding(model: &Model<'_>) {
     let perceiver = model.build(PerceiverForMultimodalAutoencoding::new);
     model.each_case(|case| {
         let input = |name: &str| case.tensors.get(&format!("in.inputs.{name}"));
@@ -217,7 +225,7 @@ fn multimodal_autoencoding(model: &Model) {
             case.assert("mid.decoder_output", &perceiver.decoder().forward(&query.tokens, z, false).unwrap().logits);
             let recorded: BTreeMap<&str, &Tensor> = case.tensors.below("out.logits.").collect();
             assert!(recorded.keys().copied().eq(output.logits.keys().map(String::as_str)));
-            recorded.iter().for_each(|(name, expected)| assert_close(name, &output.logits[*name], expected));
+            recorded.iter().for_each(|(name, expected)| case.setting.assert_close(name, &output.logits[*name], expected));
         }
     });
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use perceiverflow::perceiver::{
     Block, FourierPositions, LayerOptions, PerceiverConfig, PerceiverLayer, PositionArguments, PositionEncoding, PositionOptions,
     Positions, TrainableOptions, Weights,
@@ -21,12 +21,15 @@ use perceiverflow::perceiver::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::fixture::{Tensors, assert_close, hold_each, json, weights};
+use crate::{
+    fixture::{Tensors, hold_each, json, weights},
+    setting::Setting,
+};
 
 #[test]
 fn parts() {
-    hold_each("part", |name| {
-        let part = Part::open(name);
+    hold_each("part", |name, setting| {
+        let part = Part::open(name, setting);
         match part.spec["part_class"].as_str().unwrap() {
             "PerceiverLayer" => layer(&part),
             "fourier_positions" => fourier_positions(&part),
@@ -56,20 +59,22 @@ fn parts() {
 }
 
 /// One part: its recorded arguments, tensors and weights.
-struct Part {
+struct Part<'a> {
     name: String,
+    setting: &'a Setting,
     spec: Value,
     io: Tensors,
 }
 
-impl Part {
-    fn open(name: &str) -> Self {
+impl<'a> Part<'a> {
+    fn open(name: &str, setting: &'a Setting) -> Self {
         let spec = json(&format!("parts/{name}/spec.json"));
-        Self { name: name.into(), spec, io: Tensors::open(&format!("parts/{name}/io.safetensors")) }
+        let io = Tensors::open(&format!("parts/{name}/io.safetensors"), &setting.device);
+        Self { name: name.into(), setting, spec, io }
     }
 
     fn weights(&self) -> Weights<'static> {
-        weights(&format!("parts/{}/weights.safetensors", self.name), "")
+        weights(&format!("parts/{}/weights.safetensors", self.name), "", self.setting)
     }
 
     fn constructor<T: DeserializeOwned>(&self) -> T {
@@ -106,13 +111,13 @@ impl Part {
     }
 
     fn assert(&self, output: &str, given: &Tensor) {
-        assert_close(&format!("{} {output}", self.name), given, self.io.get(output));
+        self.setting.assert_close(&format!("{} {output}", self.name), given, self.io.get(output));
     }
 
     fn assert_block(&self, call: &str, block: &Block) {
         self.assert(&format!("{call}.out.with_pos"), &block.dense().unwrap());
         if let Some(features) = self.io.find(&format!("{call}.out.without_pos")) {
-            assert_close(&format!("{} {call} without_pos", self.name), &block.features, features);
+            self.setting.assert_close(&format!("{} {call} without_pos", self.name), &block.features, features);
         }
     }
 }
@@ -122,7 +127,7 @@ fn named<T>(modalities: [(&str, T); 3]) -> BTreeMap<String, T> {
     modalities.map(|(name, modality)| (name.to_owned(), modality)).into()
 }
 
-fn layer(part: &Part) {
+fn layer(part: &Part<'_>) {
     let layer = PerceiverLayer::new(&part.constructor::<LayerOptions>(), &part.weights()).unwrap();
     let hidden = part.io.get("a.in.hidden_states");
     let output = layer.forward(hidden, part.io.find("a.in.inputs"), part.io.find("a.in.inputs_mask"), None, true).unwrap();
@@ -130,7 +135,7 @@ fn layer(part: &Part) {
     part.assert("a.out.1", &output.probabilities.unwrap());
 }
 
-fn fourier_positions(part: &Part) {
+fn fourier_positions(part: &Part<'_>) {
     for call in part.calls() {
         let arguments = part.arguments(&call);
         let encoding = FourierPositions::new(serde_json::from_value(arguments.clone()).unwrap()).unwrap();
@@ -139,7 +144,7 @@ fn fourier_positions(part: &Part) {
             Some(positions) => part.assert(&output, &encoding.encode(positions).unwrap()),
             None => {
                 let dims: Vec<usize> = serde_json::from_value(arguments["index_dims"].clone()).unwrap();
-                let grid = encoding.grid(&dims).unwrap().dense(DType::F32, &Device::Cpu).unwrap();
+                let grid = encoding.grid(&dims).unwrap().dense(DType::F32, &part.setting.device).unwrap();
                 // The reference repeats the grid for each row of the batch, unless the positions are left out.
                 match part.io.get(&output).rank() {
                     3 => part.assert(&output, &grid.unsqueeze(0).unwrap().repeat((2, 1, 1)).unwrap()),
@@ -150,20 +155,20 @@ fn fourier_positions(part: &Part) {
     }
 }
 
-fn trainable_positions(part: &Part) {
+fn trainable_positions(part: &Part<'_>) {
     let options = part.constructor::<TrainableOptions>();
     let rows = options.index_dims.clone();
-    let table = weights(&format!("parts/{}/weights.safetensors", part.name), "table.");
+    let table = weights(&format!("parts/{}/weights.safetensors", part.name), "table.", part.setting);
     let encoding = PositionEncoding::new(&PositionOptions::Trainable(options), None, "table", &table).unwrap();
-    let dense = |positions: Positions| positions.dense(DType::F32, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
-    let plain = encoding.grid(&rows, false, DType::F32, &Device::Cpu).unwrap();
+    let dense = |positions: Positions| positions.dense(DType::F32, &part.setting.device).unwrap().unsqueeze(0).unwrap();
+    let plain = encoding.grid(&rows, false, DType::F32, &part.setting.device).unwrap();
     part.assert("plain.out", &dense(plain).repeat((2, 1, 1)).unwrap());
     let side = |name: &str| part.arguments("interpolated")[name].as_u64().unwrap() as usize;
-    let interpolated = encoding.grid(&[side("height"), side("width")], true, DType::F32, &Device::Cpu).unwrap();
+    let interpolated = encoding.grid(&[side("height"), side("width")], true, DType::F32, &part.setting.device).unwrap();
     part.assert("interpolated.out", &dense(interpolated));
 }
 
-fn space_to_depth_of_images_and_video(part: &Part) {
+fn space_to_depth_of_images_and_video(part: &Part<'_>) {
     for call in part.calls() {
         let size = |name: &str| part.arguments(&call)[name].as_u64().unwrap_or(1) as usize;
         let given = space_to_depth(part.io.get(&format!("{call}.in.frames")), size("temporal"), size("spatial")).unwrap();
@@ -171,7 +176,7 @@ fn space_to_depth_of_images_and_video(part: &Part) {
     }
 }
 
-fn conv_downsample(part: &Part) {
+fn conv_downsample(part: &Part<'_>) {
     let use_batchnorm = part.spec["constructor"]["use_batchnorm"].as_bool().unwrap_or(true);
     let (from, to) = (part.number("in_channels"), part.number("out_channels"));
     let stem = Conv2dDownsample::new(from, to, use_batchnorm, &part.weights()).unwrap();
@@ -180,7 +185,7 @@ fn conv_downsample(part: &Part) {
     }
 }
 
-fn image_preprocessor(part: &Part) {
+fn image_preprocessor(part: &Part<'_>) {
     let preprocessor = ImagePreprocessor::new(part.constructor(), &part.weights()).unwrap();
     for call in part.calls() {
         assert_eq!(part.arguments(&call)["result"]["num_channels"], preprocessor.num_channels(), "{}", part.name);
@@ -188,7 +193,7 @@ fn image_preprocessor(part: &Part) {
     }
 }
 
-fn audio_preprocessor(part: &Part) {
+fn audio_preprocessor(part: &Part<'_>) {
     let preprocessor = AudioPreprocessor::new(&part.constructor(), &part.weights()).unwrap();
     for call in part.calls() {
         assert_eq!(part.arguments(&call)["result"]["num_channels"], preprocessor.num_channels(), "{}", part.name);
@@ -196,22 +201,22 @@ fn audio_preprocessor(part: &Part) {
     }
 }
 
-fn one_hot_preprocessor(part: &Part) {
+fn one_hot_preprocessor(part: &Part<'_>) {
     let labels = part.input("a");
     let preprocessor = OneHotPreprocessor::new(labels.dims()[1]);
     assert_eq!(preprocessor.num_channels(), labels.dims()[1]);
     part.assert_block("a", &preprocessor.forward(labels).unwrap());
 }
 
-fn text_preprocessor(part: &Part) {
+fn text_preprocessor(part: &Part<'_>) {
     let preprocessor = TextPreprocessor::new(&part.config(), &part.weights()).unwrap();
     for call in part.calls() {
         part.assert_block(&call, &preprocessor.forward(part.input(&call)).unwrap());
     }
 }
 
-fn multimodal_preprocessor(part: &Part) {
-    let none = weights("none", "");
+fn multimodal_preprocessor(part: &Part<'_>) {
+    let none = weights("none", "", part.setting);
     let audio = AudioOptions { samples_per_patch: 4, positions: PositionArguments::fourier(3, [24]), ..Default::default() };
     let image = ImageOptions {
         prep_type: PrepType::Patches,
@@ -243,12 +248,12 @@ fn multimodal_preprocessor(part: &Part) {
     }
 }
 
-fn projection_decoder(part: &Part) {
+fn projection_decoder(part: &Part<'_>) {
     let decoder = ProjectionDecoder::new(&part.config_with_labels(), &part.weights()).unwrap();
     part.assert("a.out", &decoder.forward(part.io.get("a.in.z")).unwrap());
 }
 
-fn basic_decoder(part: &Part) {
+fn basic_decoder(part: &Part<'_>) {
     let decoder = BasicDecoder::new(&part.config(), part.constructor::<BasicDecoderOptions>(), &part.weights()).unwrap();
     let points = part.io.indices("a.in.points");
     let query = decoder.query(part.input("a"), part.io.find("a.in.without"), points.as_deref()).unwrap();
@@ -258,7 +263,7 @@ fn basic_decoder(part: &Part) {
     part.assert("a.out.attention", &decoded.cross_attentions.unwrap());
 }
 
-fn classification_decoder(part: &Part) {
+fn classification_decoder(part: &Part<'_>) {
     let decoder = ClassificationDecoder::new(&part.config_with_labels(), part.constructor(), &part.weights()).unwrap();
     let query = decoder.query(part.input("a")).unwrap();
     part.assert("a.out.query", &query);
@@ -267,7 +272,7 @@ fn classification_decoder(part: &Part) {
     part.assert("a.out.attention", &decoded.cross_attentions.unwrap());
 }
 
-fn optical_flow_decoder(part: &Part) {
+fn optical_flow_decoder(part: &Part<'_>) {
     let arguments = &part.spec["constructor"];
     let options = OpticalFlowDecoderOptions {
         output_image_shape: serde_json::from_value(arguments["output_image_shape"].clone()).unwrap(),
@@ -283,7 +288,7 @@ fn optical_flow_decoder(part: &Part) {
     part.assert("a.out.attention", &decoded.cross_attentions.unwrap());
 }
 
-fn video_decoder(part: &Part) {
+fn video_decoder(part: &Part<'_>) {
     let [_, t, y, x]: [usize; 4] = serde_json::from_value(part.spec["constructor"]["output_shape"].clone()).unwrap();
     let decoder = BasicVideoAutoencodingDecoder::new(&part.config(), [t, y, x], part.constructor(), &part.weights()).unwrap();
     let query = decoder.query(part.input("a")).unwrap();
@@ -291,7 +296,7 @@ fn video_decoder(part: &Part) {
     part.assert("a.out.logits", &decoder.forward(&query, part.io.get("a.in.z"), false).unwrap().logits);
 }
 
-fn multimodal_decoder(part: &Part) {
+fn multimodal_decoder(part: &Part<'_>) {
     let config = part.config();
     let (weights, channels) = (part.weights(), part.number("output_num_channels"));
     let queries = |positions: PositionArguments, output_index_dims: &[usize]| BasicDecoderOptions {
@@ -324,30 +329,30 @@ fn multimodal_decoder(part: &Part) {
     part.assert("a.out.attention", &decoded.cross_attentions.unwrap());
 }
 
-fn embedding_decoder(part: &Part) {
+fn embedding_decoder(part: &Part<'_>) {
     let decoder = EmbeddingDecoder::new(part.config().vocab_size, &part.weights()).unwrap();
     let scores = decoder.forward(part.io.get("a.in.hidden_states"), part.io.get("a.in.embedding")).unwrap();
     part.assert("a.out", &scores);
 }
 
-fn classification_postprocessor(part: &Part) {
+fn classification_postprocessor(part: &Part<'_>) {
     let postprocessor =
         ClassificationPostprocessor::new(&part.config_with_labels(), part.number("in_channels"), &part.weights()).unwrap();
     part.assert("a.out", &postprocessor.forward(part.input("a")).unwrap());
 }
 
-fn audio_postprocessor(part: &Part) {
+fn audio_postprocessor(part: &Part<'_>) {
     let postprocessor = AudioPostprocessor::new(&part.config(), part.number("in_channels"), &part.weights()).unwrap();
     part.assert("a.out", &postprocessor.forward(part.input("a")).unwrap());
 }
 
-fn projection_postprocessor(part: &Part) {
+fn projection_postprocessor(part: &Part<'_>) {
     let (from, to) = (part.number("in_channels"), part.number("out_channels"));
     let postprocessor = ProjectionPostprocessor::new(from, to, &part.weights()).unwrap();
     part.assert("a.out", &postprocessor.forward(part.input("a")).unwrap());
 }
 
-fn multimodal_postprocessor(part: &Part) {
+fn multimodal_postprocessor(part: &Part<'_>) {
     const CHANNELS: usize = 8;
     let (config, weights) = (part.config_with_labels(), part.weights());
     let of = |name: &str| weights.pp("modalities").pp(name);

@@ -2,11 +2,16 @@
 //!
 //! Exit codes: 0 when all went well, 1 with one line on standard error when something failed, 2 for wrong usage, 130 after Ctrl-C.
 
+mod batches;
+mod classify_image;
+mod classify_text;
 mod doctor;
 mod evaluate;
+mod fill_mask;
 mod flow;
 #[cfg(feature = "video-file")]
 mod interrupt;
+mod labelling;
 mod model;
 mod models;
 mod output;
@@ -16,6 +21,7 @@ mod progress;
 mod scene;
 #[cfg(feature = "video-file")]
 mod series;
+mod standard_input;
 mod tensors;
 #[cfg(feature = "train")]
 mod train;
@@ -25,7 +31,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use perceiverflow::{Error, Result};
 
-/// Perceiver IO models on video files and pictures.
+/// Perceiver IO models on video files, pictures and text.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, arg_required_else_help = true)]
 #[command(after_help = "\
@@ -33,6 +39,8 @@ Examples:
   perceiverflow doctor
   perceiverflow flow clip.mp4 -o flow.mp4
   perceiverflow flow first.png second.png -o flow.flo
+  perceiverflow classify-image --model MODEL *.jpg
+  perceiverflow fill-mask --model MODEL 'A text where a word is [MASK][MASK][MASK][MASK][MASK][MASK][MASK].'
 
 `perceiverflow COMMAND --help` tells what a command takes, with units, ranges and defaults.")]
 struct Arguments {
@@ -48,6 +56,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Flow(flow::Arguments),
+    ClassifyImage(classify_image::Arguments),
+    ClassifyText(classify_text::Arguments),
+    FillMask(fill_mask::Arguments),
     #[command(subcommand)]
     Evaluate(evaluate::Arguments),
     #[cfg(feature = "video-file")]
@@ -81,6 +92,9 @@ fn run(command: Command) -> Result<ExitCode> {
             arguments.check().unwrap_or_else(|reason| misused("flow", &reason));
             arguments.run()?;
         }
+        Command::ClassifyImage(arguments) => return arguments.run(),
+        Command::ClassifyText(arguments) => return arguments.run(),
+        Command::FillMask(arguments) => return arguments.run(),
         Command::Evaluate(arguments) => arguments.run()?,
         #[cfg(feature = "video-file")]
         Command::Scene(arguments) => arguments.run()?,

@@ -52,3 +52,24 @@ impl FlowModelArguments {
         }
     }
 }
+
+/// The options of a command whose model has to be named: none is built in for its job.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArguments {
+    /// A folder with config.json and weights (model.safetensors or pytorch_model.bin), or builtin:NAME
+    #[arg(long, value_name = "MODEL", required = true)]
+    pub(crate) model: String,
+
+    /// Where it runs: auto (the first GPU this build can use, else the processor), cpu, cuda:N or metal
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub(crate) device: DeviceChoice,
+
+    /// Number format of weights and activations: auto, f32, f16 or bf16
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    pub(crate) precision: Precision,
+
+    /// Inputs in one model call, 1 or more: more of them make better use of a GPU and take more memory
+    #[arg(long, value_name = "INPUTS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) batch_size: u32,
+}

@@ -26,9 +26,16 @@ pub(crate) fn check_file(path: &Path, overwrite: bool, inputs: &[&Path]) -> Resu
 
 /// Puts a report on standard output. A reader that has seen enough is no error.
 pub(crate) fn report(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::io("standard output")(error)),
-        _ => Ok(()),
+    is_read(text).map(drop)
+}
+
+/// Puts one of many results on standard output at once, and tells whether there still is a reader.
+pub(crate) fn is_read(text: &str) -> Result<bool> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Error::io("standard output")(error)),
     }
 }
 

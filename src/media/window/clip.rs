@@ -4,6 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::super::Picture;
 
+/// A second in nanoseconds.
+const SECOND: u128 = 1_000_000_000;
+
 /// What a multimodal model eats in one call. Picture and sound are locked: frame `k` begins with sample `k · samples_per_frame`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClipShape {
@@ -33,6 +36,11 @@ impl ClipShape {
         self.time_of(self.samples() as u64)
     }
 
+    /// The sample heard at `time`, counted from the start of the stream: the nearest one.
+    pub(super) fn place_of(&self, time: Duration) -> u64 {
+        ((time.as_nanos() * u128::from(self.sample_rate) + SECOND / 2) / SECOND) as u64
+    }
+
     /// Frames a second.
     pub fn frame_rate(&self) -> f64 {
         f64::from(self.sample_rate) / self.samples_per_frame as f64
@@ -50,7 +58,7 @@ pub struct Clip {
     pub missing_samples: usize,
     /// When the window begins.
     pub time: Duration,
-    /// How long it lasts.
+    /// How long it lasts: less than [`ClipShape::duration`] where the media end within it and the rest is padding.
     pub duration: Duration,
     /// Its number since the last reset, from 0.
     pub index: u64,

@@ -6,7 +6,7 @@ use super::{ForwardOptions, ModelOutput, PerceiverModel, class_query};
 use crate::{
     error::Result,
     perceiver::{
-        Block, PerceiverConfig, PositionArguments, Weights,
+        Block, ImageClassificationConfig, PerceiverConfig, PositionArguments, Weights,
         decode::ClassificationDecoder,
         preprocess::{ImageOptions, ImagePreprocessor, PrepType},
     },
@@ -29,13 +29,13 @@ impl PerceiverForImageClassification {
     /// # Errors
     /// When a tensor is missing or has another shape, or the configuration does not fit together.
     pub fn learned(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Self> {
-        const CHANNELS: usize = 256;
-        let table = PositionArguments::trainable(CHANNELS, config.image_size * config.image_size);
+        let channels = config.image_classification.learned_channels;
+        let table = PositionArguments::trainable(channels, config.image_size * config.image_size);
         let options = ImageOptions {
             prep_type: PrepType::Conv1x1,
             spatial_downsample: 1,
-            out_channels: CHANNELS,
-            positions: PositionArguments { project_pos_dim: Some(CHANNELS), ..table },
+            out_channels: channels,
+            positions: PositionArguments { project_pos_dim: Some(channels), ..table },
             ..Default::default()
         };
         Self::new(config, options, weights)
@@ -46,10 +46,11 @@ impl PerceiverForImageClassification {
     /// # Errors
     /// When a tensor is missing or has another shape, or the configuration does not fit together.
     pub fn fourier(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Self> {
+        let ImageClassificationConfig { num_bands, fourier_resolution, .. } = config.image_classification;
         let options = ImageOptions {
             prep_type: PrepType::Pixels,
             spatial_downsample: 1,
-            positions: PositionArguments::fourier(64, [224, 224]),
+            positions: PositionArguments::fourier(num_bands, fourier_resolution),
             ..Default::default()
         };
         Self::new(config, options, weights)
@@ -60,10 +61,12 @@ impl PerceiverForImageClassification {
     /// # Errors
     /// When a tensor is missing or has another shape, or the configuration does not fit together.
     pub fn conv_processing(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Self> {
+        let ImageClassificationConfig { num_bands, conv_resolution, conv_channels, .. } = config.image_classification;
         let options = ImageOptions {
             prep_type: PrepType::Conv,
             spatial_downsample: 1,
-            positions: PositionArguments::fourier(64, [56, 56]),
+            out_channels: conv_channels,
+            positions: PositionArguments::fourier(num_bands, conv_resolution),
             ..Default::default()
         };
         Self::new(config, options, weights)

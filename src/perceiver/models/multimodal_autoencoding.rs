@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::{ForwardOptions, ModelOutput, PerceiverModel};
 use crate::{
@@ -105,7 +105,7 @@ impl PerceiverForMultimodalAutoencoding {
         let MultimodalInputs { image, audio, label } = inputs;
         let label = match label {
             Some(label) => label.clone(),
-            None => Tensor::zeros((image.dim(0)?, self.num_labels), image.dtype(), image.device())?,
+            None => Tensor::zeros((image.dim(0)?, self.num_labels), DType::F32, image.device())?,
         };
         let inputs = [(AUDIO, audio.clone()), (IMAGE, image.clone()), (LABEL, label)];
         self.preprocessor.forward(&inputs.map(|(name, input)| (name.to_owned(), input)).into(), SEED)

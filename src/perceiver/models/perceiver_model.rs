@@ -1,6 +1,6 @@
 //! `PerceiverModel`: latents and encoder, alone or behind a preprocessor (Perceiver IO, section 3.1).
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use super::ForwardOptions;
 use crate::{
@@ -49,6 +49,6 @@ impl PerceiverModel {
         let ForwardOptions { attention_mask, head_mask, keep, .. } = options.into();
         let (n, d) = self.latents.dims2()?;
         let latents = self.latents.unsqueeze(0)?.broadcast_as((b, n, d))?;
-        self.encoder.forward(&latents, inputs, attention_mask, head_mask, keep)
+        self.encoder.forward(&latents, &inputs.to_dtype(DType::F32)?, attention_mask, head_mask, keep)
     }
 }

@@ -43,8 +43,8 @@ impl TrainablePositions {
         if side * side != rows {
             return Err(Error::tensor("position_embeddings", self.table.dims(), "a square number of rows, to be interpolated"));
         }
-        let (dtype, device) = (self.table.dtype(), self.table.device());
-        let kernel = |from, to| Tensor::from_vec(cubic_weights(from, to), (to, from), device)?.to_dtype(dtype);
+        let device = self.table.device();
+        let kernel = |from, to| Tensor::from_vec(cubic_weights(from, to), (to, from), device);
         let across = kernel(side, width)?.broadcast_matmul(&self.table.reshape((side, side, channels))?)?;
         let down = kernel(side, height)?.matmul(&across.reshape((side, width * channels))?)?;
         Ok(down.reshape((height * width, channels))?)

@@ -1,6 +1,6 @@
 //! Sound to tokens: `PerceiverAudioPreprocessor` (Perceiver IO, section 4.4).
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use serde::Deserialize;
 
 use crate::{
@@ -70,7 +70,7 @@ impl AudioPreprocessor {
             }
         };
         let tokens = count / self.samples_per_patch;
-        let features = samples.reshape((b, tokens, self.samples_per_patch))?;
+        let features = samples.to_dtype(DType::F32)?.reshape((b, tokens, self.samples_per_patch))?;
         let positions = self.positions.grid(&[tokens], false, features.dtype(), features.device())?;
         Ok(Block { positions: Some((positions, self.join)), ..Block::bare(features) })
     }

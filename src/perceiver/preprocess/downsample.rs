@@ -20,7 +20,7 @@ impl Conv2dDownsample {
     /// # Errors
     /// When a tensor is missing or has another shape.
     pub fn new(in_channels: usize, out_channels: usize, use_batchnorm: bool, weights: &Weights<'_>) -> Result<Self> {
-        let kernel = weights.pp("conv").get((out_channels, in_channels, 7, 7), "weight")?;
+        let kernel = weights.pp("conv").matrix((out_channels, in_channels, 7, 7), "weight")?;
         let config = Conv2dConfig { stride: 2, padding: 3, ..Default::default() };
         let norm = use_batchnorm.then(|| batch_norm(out_channels, &weights.pp("batchnorm"))).transpose()?;
         Ok(Self { conv: Conv2d::new(kernel, None, config), norm })

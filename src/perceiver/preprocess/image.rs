@@ -1,6 +1,6 @@
 //! Images and video to tokens: `PerceiverImagePreprocessor` (Perceiver IO, sections 4.2 and 4.4).
 
-use candle_core::{Module, Tensor};
+use candle_core::{DType, Module, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig};
 use serde::Deserialize;
 
@@ -127,7 +127,7 @@ impl ImagePreprocessor {
             }
             PrepType::Conv1x1 => {
                 let weights = weights.pp("convnet_1x1");
-                let kernel = weights.get((options.out_channels, options.in_channels, 1, 1), "weight")?;
+                let kernel = weights.matrix((options.out_channels, options.in_channels, 1, 1), "weight")?;
                 let bias = weights.get_constant(options.out_channels, "bias", 0.0)?;
                 let config = Conv2dConfig { stride: spatial, ..Default::default() };
                 Stem::Conv1x1(Conv2d::new(kernel, Some(bias), config))
@@ -163,7 +163,7 @@ impl ImagePreprocessor {
     /// # Errors
     /// When the image does not fit the options.
     pub fn forward(&self, images: &Tensor, interpolate: bool) -> Result<Block> {
-        let features = self.features(images)?;
+        let features = self.features(&images.to_dtype(DType::F32)?)?;
         let dims = features.dims();
         let (b, grid, channels) = (dims[0], &dims[1..dims.len() - 1], dims[dims.len() - 1]);
         let positions = self.positions.grid(grid, interpolate, features.dtype(), features.device())?;

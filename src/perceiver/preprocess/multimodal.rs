@@ -124,7 +124,7 @@ impl MultimodalPreprocessor {
             let mask = match &modality.mask {
                 Some((probability, token)) if *probability > 0.0 => {
                     let masked: Vec<f32> = (0..b * m).map(|_| f32::from(u8::from(random.random_bool(*probability)))).collect();
-                    let masked = Tensor::from_vec(masked, (b, m), token.device())?.to_dtype(token.dtype())?;
+                    let masked = Tensor::from_vec(masked, (b, m), token.device())?;
                     Some((masked, token.clone()))
                 }
                 _ => None,

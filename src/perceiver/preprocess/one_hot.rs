@@ -1,6 +1,6 @@
 //! Class labels to a token: `PerceiverOneHotPreprocessor` (Perceiver IO, section 4.4).
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 use crate::{
     error::{Error, Result},
@@ -30,7 +30,7 @@ impl OneHotPreprocessor {
     /// When the labels have another shape.
     pub fn forward(&self, labels: &Tensor) -> Result<Block> {
         match *labels.dims() {
-            [_, classes] if classes == self.num_labels => Ok(Block::bare(labels.unsqueeze(1)?)),
+            [_, classes] if classes == self.num_labels => Ok(Block::bare(labels.to_dtype(DType::F32)?.unsqueeze(1)?)),
             _ => Err(Error::tensor("label", labels.dims(), format!("B, {} classes", self.num_labels))),
         }
     }

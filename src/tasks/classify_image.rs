@@ -1,0 +1,76 @@
+//! Pictures to labels.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::{Model, classes::Classes};
+use crate::{
+    checkpoint::Checkpoint,
+    compute::{DeviceChoice, Precision},
+    error::Result,
+    media::{Labels, Picture},
+    perceiver::{Keep, PerceiverConfig, PerceiverImageProcessor, models::PerceiverForImageClassification},
+};
+
+/// An image classifier with its way from pictures to labels.
+#[derive(Debug)]
+pub struct ClassifyImage {
+    model: PerceiverForImageClassification,
+    processor: PerceiverImageProcessor,
+    classes: Classes,
+    device: Device,
+    dtype: DType,
+    hash: String,
+}
+
+impl ClassifyImage {
+    /// Opens any of the three published kinds of image classifier from a `source` that [`Checkpoint::open`] takes.
+    ///
+    /// # Errors
+    /// When the model cannot be found or read, is no image classifier, or the device is not there.
+    pub fn open(source: &str, device: DeviceChoice, precision: Precision) -> Result<Self> {
+        let device = device.open()?;
+        let checkpoint = Checkpoint::open(source)?;
+        let Model::ImageClassification(model) = Model::build(&checkpoint, &device, precision)? else {
+            let accepted = "PerceiverForImageClassificationLearned, …Fourier or …ConvProcessing";
+            return Err(Model::refused(&checkpoint, accepted));
+        };
+        let hash = checkpoint.hash().to_owned();
+        Ok(Self::new(model, checkpoint.image_processor()?, checkpoint.config(), device, precision.dtype(), hash))
+    }
+
+    /// A model that is loaded already, on `device` with weights of `dtype`.
+    pub fn new(
+        model: PerceiverForImageClassification,
+        processor: PerceiverImageProcessor,
+        config: &PerceiverConfig,
+        device: Device,
+        dtype: DType,
+        hash: String,
+    ) -> Self {
+        Self { model, processor, classes: Classes::new(config), device, dtype, hash }
+    }
+
+    /// SHA-256 over configuration and weights, in hexadecimal: names the model wherever results go.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The labels of each picture, in one model call. Pictures may differ in size: the model's image processor crops and resizes them.
+    ///
+    /// # Errors
+    /// For a picture of which nothing is left by the crop, or when the processor's size is none the model takes.
+    pub fn classify(&self, pictures: &[&Picture]) -> Result<Vec<Labels>> {
+        if pictures.is_empty() {
+            return Ok(Vec::new());
+        }
+        let images = pictures.iter().map(|picture| self.image(picture)).collect::<Result<Vec<_>>>()?;
+        let images = Tensor::stack(&images, 0)?.to_device(&self.device)?.to_dtype(self.dtype)?;
+        self.classes.labels(&self.model.forward(&images, Keep::default())?.logits)
+    }
+
+    /// 3 × Y × X. The colours go in first: rows first, a picture of one or three rows would be taken for one of as many colours.
+    fn image(&self, picture: &Picture) -> Result<Tensor> {
+        let pixels = Tensor::from_slice(picture.rgb(), (picture.height(), picture.width(), 3), &Device::Cpu)?;
+        self.processor.preprocess(&pixels.permute((2, 0, 1))?)
+    }
+}

@@ -1,0 +1,148 @@
+//! A model of one's own works by its configuration alone: sizes, rates and labels that no published checkpoint has.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use perceiverflow::{
+    compute::{DeviceChoice, Precision},
+    perceiver::{
+        Keep, PerceiverConfig, Weights,
+        decode::Points,
+        models::{MultimodalInputs, PerceiverForImageClassification, PerceiverForMultimodalAutoencoding},
+    },
+    tasks::Model,
+    train::Variables,
+};
+use serde_json::{Value, json};
+
+/// Fields of every model here, and those given.
+fn config(fields: Value) -> Value {
+    let mut config = json!({
+        "model_type": "perceiver", "num_latents": 5, "d_latents": 16, "num_self_attends_per_block": 1, "num_self_attention_heads": 2,
+        "num_cross_attention_heads": 1, "id2label": {"0": "rain", "1": "wind", "2": "birds", "3": "nothing"},
+    });
+    config.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    config
+}
+
+/// Five frames of 24 × 24 pixels in tokens of 6 × 6, with 9 samples for each frame in tokens of 3.
+fn multimodal() -> Value {
+    config(json!({
+        "architectures": ["PerceiverForMultimodalAutoencoding"], "num_frames": 5, "image_size": 4, "output_shape": [1, 5, 24, 24],
+        "audio_samples_per_frame": 9, "samples_per_patch": 3, "output_num_channels": 8, "_label_trainable_num_channels": 12,
+        "multimodal": {"patch": 6, "audio_num_bands": 4, "image_num_bands": 3, "sample_rate": 225},
+    }))
+}
+
+/// A new model of this configuration, written to the folder.
+fn write<M>(
+    folder: &Path,
+    config: &Value,
+    new: impl FnOnce(&PerceiverConfig, &Weights<'_>) -> perceiverflow::Result<M>,
+) -> perceiverflow::Result<M> {
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    let config = PerceiverConfig::open(folder.join("config.json"))?;
+    let variables = Variables::new(11, &Device::Cpu);
+    let model = new(&config, &variables.weights(0.3))?;
+    let tensors = variables.all().into_iter().map(|(name, variable)| (name, variable.as_tensor().clone())).collect();
+    candle_core::safetensors::save(&tensors, folder.join("model.safetensors")).unwrap();
+    Ok(model)
+}
+
+fn open(folder: &Path) -> Model {
+    Model::open(folder.to_str().unwrap(), DeviceChoice::Cpu, Precision::F32).unwrap()
+}
+
+/// Numbers from −1 to 1 that differ from place to place.
+fn numbers(shape: &[usize]) -> Tensor {
+    let count = shape.iter().product::<usize>() as u32;
+    Tensor::arange(0, count, &Device::Cpu)
+        .unwrap()
+        .to_dtype(candle_core::DType::F32)
+        .unwrap()
+        .sin()
+        .unwrap()
+        .reshape(shape)
+        .unwrap()
+}
+
+fn values(x: &Tensor) -> Vec<f32> {
+    let values: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
+    assert!(values.iter().all(|value| value.is_finite()));
+    values
+}
+
+#[test]
+fn video_sound_and_labels_of_other_sizes() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = write(folder.path(), &multimodal(), PerceiverForMultimodalAutoencoding::new).unwrap();
+    let Model::MultimodalAutoencoding(read) = open(folder.path()) else { panic!("another architecture") };
+    let (image, audio) = (numbers(&[2, 5, 3, 24, 24]), numbers(&[2, 45, 1]));
+    let inputs = MultimodalInputs { image: &image, audio: &audio, label: None };
+    let outputs = [&first, &read].map(|model| {
+        let z = model.encode(inputs, Keep::default()).unwrap().last_hidden_state;
+        assert_eq!(z.dims(), [2, 5, 16]);
+        model.reconstruct(&z, 100).unwrap()
+    });
+    for (name, shape) in [("image", vec![2, 5, 24, 24, 3]), ("audio", vec![2, 45]), ("label", vec![2, 4])] {
+        assert_eq!(outputs[0][name].dims(), shape, "{name}");
+        assert_eq!(values(&outputs[0][name]), values(&outputs[1][name]), "{name}");
+    }
+    // The inputs matter, and so does the place that is asked for.
+    let other = MultimodalInputs { image: &(image.ones_like().unwrap()), ..inputs };
+    let z = read.encode(other, Keep::default()).unwrap().last_hidden_state;
+    let points: Points = [("image".to_owned(), vec![0, 2879]), ("audio".to_owned(), vec![14])].into();
+    let decoded = read.decode(&z, &points, false).unwrap().logits;
+    assert_eq!((decoded["image"].dims(), decoded["audio"].dims()), ([2, 2, 3].as_slice(), [2, 3].as_slice()));
+    let [first, last] = [0, 1].map(|at| values(&decoded["image"].get(0).unwrap().get(at).unwrap()));
+    assert_ne!(first, last);
+    assert_ne!(first, values(&outputs[0]["image"])[..3]);
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |field: &str, value: Value| {
+        let mut config = multimodal();
+        config[field] = value;
+        let message = write(folder.path(), &config, PerceiverForMultimodalAutoencoding::new).unwrap_err().to_string();
+        assert!(message.contains(field), "{message}");
+    };
+    refused("samples_per_patch", json!(7));
+    refused("output_shape", json!([5, 24, 24]));
+    refused("num_frames", json!(0));
+    refused("qk_channels", json!(15));
+    refused("multimodal", json!({"sample_rate": 0}));
+
+    let model = write(folder.path(), &multimodal(), PerceiverForMultimodalAutoencoding::new).unwrap();
+    let message = |image: &[usize], audio: &[usize]| {
+        let inputs = MultimodalInputs { image: &numbers(image), audio: &numbers(audio), label: None };
+        model.encode(inputs, Keep::default()).unwrap_err().to_string()
+    };
+    assert!(message(&[1, 5, 3, 24, 25], &[1, 45, 1]).contains("by 6"));
+    assert!(message(&[1, 5, 3, 24, 24], &[1, 44, 1]).contains("multiple of 3"));
+}
+
+#[test]
+fn images_of_other_sizes() {
+    let fields = json!({
+        "num_bands": 5, "fourier_resolution": [32, 32], "conv_resolution": [7, 7], "conv_channels": 6, "learned_channels": 10,
+    });
+    type New = fn(&PerceiverConfig, &Weights<'_>) -> perceiverflow::Result<PerceiverForImageClassification>;
+    let classifiers: [(&str, New, usize, [usize; 3]); 3] = [
+        ("PerceiverForImageClassificationFourier", PerceiverForImageClassification::fourier, 32, [1, 1024, 25]),
+        ("PerceiverForImageClassificationConvProcessing", PerceiverForImageClassification::conv_processing, 32, [1, 49, 28]),
+        ("PerceiverForImageClassificationLearned", PerceiverForImageClassification::learned, 12, [1, 144, 20]),
+    ];
+    for (class, new, side, tokens) in classifiers {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(json!({"architectures": [class], "image_size": 12, "image_classification": fields}));
+        let first = write(folder.path(), &config, new).unwrap();
+        let Model::ImageClassification(read) = open(folder.path()) else { panic!("another architecture") };
+        let image = numbers(&[1, 3, side, side]);
+        assert_eq!(read.preprocess(&image, false).unwrap().dense().unwrap().dims(), tokens, "{class}");
+        let [before, after] = [&first, &read].map(|model| model.forward(&image, Keep::default()).unwrap().logits);
+        assert_eq!(before.dims(), [1, 4], "{class}");
+        assert_eq!(values(&before), values(&after), "{class}");
+    }
+}
