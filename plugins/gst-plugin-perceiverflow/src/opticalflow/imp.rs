@@ -17,7 +17,7 @@ use gst::{glib, prelude::*, subclass::prelude::*};
 use perceiverflow::Error;
 
 use super::{CAT, field_pad::FieldPad, model::FlowModel, settings::Settings, stream::Stream};
-use crate::{bus, caps, lateness::Lateness, report::Report};
+use crate::{caps, lateness::Lateness, report::Report};
 
 /// The element's state. Only the streaming thread pushes; queries, properties and events from downstream come from other threads.
 ///
@@ -276,7 +276,7 @@ impl OpticalFlow {
     }
 
     fn refuse(&self, error: &Error) -> gst::StateChangeError {
-        bus::refuse(&*self.obj(), error)
+        crate::bus::refuse(&*self.obj(), error)
     }
 
     fn reload_model(&self) -> bool {
