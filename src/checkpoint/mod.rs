@@ -13,7 +13,7 @@ mod store;
 
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
 
@@ -103,6 +103,15 @@ impl Checkpoint {
     /// SHA-256 over configuration and the files of weights, in hexadecimal: names the model wherever its results go.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// One tensor by its published name, as it is stored, on `device`; none where the checkpoint has none of that name.
+    ///
+    /// # Errors
+    /// What the tensor library says.
+    pub fn tensor(&self, name: &str, device: &Device) -> Result<Option<Tensor>> {
+        let there = self.store.shape(name).is_some();
+        Ok(there.then(|| self.store.load(name, device)).transpose()?)
     }
 
     /// Builds a model from the tensors: `new` asks for them by name.
