@@ -21,7 +21,7 @@ use std::{
     sync::OnceLock,
 };
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
 
@@ -137,6 +137,15 @@ impl Checkpoint {
             self.store.files().for_each(|(_, content)| digest.update(content));
             hexadecimal(digest)
         })
+    }
+
+    /// One tensor by its published name, as it is stored, on `device`; none where the checkpoint has none of that name.
+    ///
+    /// # Errors
+    /// What the tensor library says.
+    pub fn tensor(&self, name: &str, device: &Device) -> Result<Option<Tensor>> {
+        let there = self.store.shape(name).is_some();
+        Ok(there.then(|| self.store.load(name, device)).transpose()?)
     }
 
     /// Builds a model from the tensors: `new` asks for them by name.
