@@ -6,7 +6,7 @@
 //! | [`perceiveroverlay`](overlay) | draws what the metadata says |
 //! | [`perceiverflow`](perceiverbin) | both in one bin |
 //!
-//! Rust applications read the metadata with [`meta::FlowMeta`].
+//! Rust applications read the metadata with [`meta::FlowMeta`] and [`meta::LabelsMeta`].
 
 mod caps;
 mod colour;

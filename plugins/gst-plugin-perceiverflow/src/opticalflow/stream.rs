@@ -15,7 +15,10 @@ use super::{
     queue::{Leaky, Offer, SharedQueue},
     settings::{ResultPolicy, StreamSettings},
 };
-use crate::{meta::FlowMeta, opticalflow::queue::Claim};
+use crate::{
+    meta::{FlowMeta, ResultWindow},
+    opticalflow::queue::Claim,
+};
 
 /// A result that is on its way to frames.
 #[derive(Clone, Debug)]
@@ -197,7 +200,8 @@ impl Stream {
     /// A window with one; gives back what is to be told of it.
     pub(super) fn found(&mut self, tag: &Tag, field: Arc<FlowField>, model_hash: Arc<str>) -> Outcome {
         let Tag { id, stretch, pts, stream_time, running_time, duration } = *tag;
-        let meta = FlowMeta { field, window_id: id, stream_time, running_time, duration, model_hash };
+        let window = ResultWindow { id, stream_time, running_time, duration, model_hash };
+        let meta = FlowMeta { field, window };
         let outcome = Outcome { stretch, pts, meta };
         // Nobody waits for it: the frames to come carry it.
         if let Some(late) = self.line.settle(id, Some(outcome.clone())) {
