@@ -1,6 +1,6 @@
 //! What a classifier says of a window.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// One class and how sure the model is of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,13 @@ pub struct Label {
     /// 0 … 1: the classes' probabilities add up to 1, or, for a model of several labels at once, each stands alone. Of a regression, the
     /// number itself.
     pub confidence: f32,
+}
+
+impl fmt::Display for Label {
+    /// The name and the confidence in percent: `juggling balls 87%`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:.0}%", self.name, 100.0 * self.confidence)
+    }
 }
 
 /// Labels of one window, the surest first.

@@ -2,10 +2,12 @@
 
 mod arrows;
 mod blend;
+mod labels;
 mod style;
 mod text;
 mod wheel;
 
+pub use labels::draw_labels;
 pub use style::{FlowMode, FlowStyle};
 pub use text::{CHARACTER, draw_text};
 pub use wheel::wheel_colour;

@@ -6,7 +6,7 @@
 //! | [`perceiveroverlay`](overlay) | draws what the metadata says |
 //! | [`perceiverflow`](perceiverbin) | both in one bin |
 //!
-//! Rust applications read the metadata with [`meta::FlowMeta`].
+//! Rust applications read the metadata with [`meta::FlowMeta`] and [`meta::LabelsMeta`].
 
 mod bus;
 mod caps;
@@ -23,7 +23,6 @@ pub mod perceiverbin;
 mod queue;
 mod report;
 mod settings;
-pub mod window_meta;
 
 use gst::{glib, prelude::*};
 
@@ -32,7 +31,6 @@ pub use queue::Leaky;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     meta::register();
-    window_meta::register();
     Leaky::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     opticalflow::register(plugin)?;
     overlay::register(plugin)?;

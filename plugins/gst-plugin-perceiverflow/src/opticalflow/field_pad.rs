@@ -62,7 +62,7 @@ impl FieldPad {
         if !std::mem::replace(&mut self.sent().segment, true) {
             self.pad.push_event(gst::event::Segment::new(&source.segment));
         }
-        let (window, start, duration) = (outcome.meta.window_id, outcome.pts, outcome.meta.duration);
+        let (window, start, duration) = (outcome.meta.window.id, outcome.pts, outcome.meta.window.duration);
         let last = self.sent().last.replace((window, start + duration));
         if let Some((last, end)) = last
             && window > last + 1

@@ -15,7 +15,7 @@ use super::{
     settings::{ResultPolicy, StreamSettings},
 };
 use crate::{
-    meta::FlowMeta,
+    meta::{FlowMeta, ResultWindow},
     queue::{Claim, Leaky, Offer, SharedQueue},
 };
 
@@ -202,7 +202,8 @@ impl Stream {
     /// A window with one; gives back what is to be told of it.
     pub(super) fn found(&mut self, tag: &Tag, field: Arc<FlowField>, model_hash: Arc<str>) -> Outcome {
         let Tag { id, stretch, pts, stream_time, running_time, duration } = *tag;
-        let meta = FlowMeta { field, window_id: id, stream_time, running_time, duration, model_hash };
+        let window = ResultWindow { id, stream_time, running_time, duration, model_hash };
+        let meta = FlowMeta { field, window };
         let outcome = Outcome { stretch, pts, meta };
         // Nobody waits for it: the frames to come carry it.
         if let Some(late) = self.line.settle(id, Some(outcome.clone())) {

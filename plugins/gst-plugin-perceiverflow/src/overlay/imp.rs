@@ -11,10 +11,13 @@ use gst_base::{
     subclass::{BaseTransformMode, prelude::*},
 };
 use gst_video::{VideoFrameRef, VideoInfo};
-use perceiverflow::render::{FlowStyle, draw_flow};
+use perceiverflow::render::{FlowStyle, draw_flow, draw_labels};
 
 use super::Mode;
-use crate::{caps, convert, meta::FlowMeta};
+use crate::{
+    caps, convert,
+    meta::{FlowMeta, LabelsMeta},
+};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("perceiveroverlay", gst::DebugColorFlags::empty(), Some("Drawing of Perceiver IO results"))
@@ -26,12 +29,13 @@ struct Settings {
     max_magnitude: f32,
     arrow_step: u32,
     alpha: f32,
+    font_size: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let FlowStyle { max_magnitude, arrow_step, alpha, .. } = FlowStyle::default();
-        Self { mode: Mode::default(), max_magnitude, arrow_step: arrow_step as u32, alpha }
+        Self { mode: Mode::default(), max_magnitude, arrow_step: arrow_step as u32, alpha, font_size: 0 }
     }
 }
 
@@ -84,6 +88,14 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             .controllable()
             .mutable_playing()
             .build(),
+        glib::ParamSpecUInt::builder("font-size")
+            .nick("Font size")
+            .blurb("Height in pixels of the text that labels are written in, rounded to a multiple of 8 (0 = a twentieth of the picture)")
+            .maximum(1024)
+            .default_value(default.font_size)
+            .controllable()
+            .mutable_playing()
+            .build(),
     ]
 }
 
@@ -108,6 +120,7 @@ impl ObjectImpl for Overlay {
             "max-magnitude" => settings.max_magnitude = value.get().expect(TYPE),
             "arrow-step" => settings.arrow_step = value.get().expect(TYPE),
             "alpha" => settings.alpha = value.get().expect(TYPE),
+            "font-size" => settings.font_size = value.get().expect(TYPE),
             name => unreachable!("{name} is no property of this element"),
         }
     }
@@ -119,6 +132,7 @@ impl ObjectImpl for Overlay {
             "max-magnitude" => settings.max_magnitude.to_value(),
             "arrow-step" => settings.arrow_step.to_value(),
             "alpha" => settings.alpha.to_value(),
+            "font-size" => settings.font_size.to_value(),
             name => unreachable!("{name} is no property of this element"),
         }
     }
@@ -178,23 +192,38 @@ impl BaseTransformImpl for Overlay {
     }
 
     fn transform_ip(&self, buffer: &mut gst::BufferRef) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let Some(meta) = FlowMeta::of(buffer) else { return Ok(gst::FlowSuccess::Ok) };
+        let results = Results { flow: FlowMeta::of(buffer), labels: LabelsMeta::of(buffer) };
+        if results.flow.is_none() && results.labels.is_none() {
+            return Ok(gst::FlowSuccess::Ok);
+        }
         let info = lock(&self.info).clone().ok_or(gst::FlowError::NotNegotiated)?;
-        let Settings { mode, max_magnitude, arrow_step, alpha } = *lock(&self.settings);
-        let style = FlowStyle { mode: mode.into(), max_magnitude, arrow_step: arrow_step as usize, alpha };
-        draw(buffer, &info, &meta, &style).map_err(|error| {
-            gst::element_imp_error!(self, gst::StreamError::Format, ["window {}: {error}", meta.window_id]);
+        let settings = *lock(&self.settings);
+        draw(buffer, &info, &results, &settings).map_err(|error| {
+            gst::element_imp_error!(self, gst::StreamError::Format, ["a result cannot be drawn: {error}"]);
             gst::FlowError::Error
         })?;
         Ok(gst::FlowSuccess::Ok)
     }
 }
 
-/// Draws a result on the frame it lies on.
-fn draw(buffer: &mut gst::BufferRef, info: &VideoInfo, meta: &FlowMeta, style: &FlowStyle) -> Result<(), Box<dyn Error>> {
+/// What a frame carries.
+struct Results {
+    flow: Option<FlowMeta>,
+    labels: Option<LabelsMeta>,
+}
+
+/// Draws results on the frame they lie on, the labels uppermost.
+fn draw(buffer: &mut gst::BufferRef, info: &VideoInfo, results: &Results, settings: &Settings) -> Result<(), Box<dyn Error>> {
+    let Settings { mode, max_magnitude, arrow_step, alpha, font_size } = *settings;
     let mut frame = VideoFrameRef::from_buffer_ref_writable(buffer, info)?;
     let before = convert::read(&frame)?;
     let mut after = before.clone();
-    draw_flow(&mut after, &meta.field_for(before.width(), before.height()), style)?;
+    if let Some(meta) = &results.flow {
+        let style = FlowStyle { mode: mode.into(), max_magnitude, arrow_step: arrow_step as usize, alpha };
+        draw_flow(&mut after, &meta.field_for(before.width(), before.height()), &style)?;
+    }
+    if let Some(meta) = &results.labels {
+        draw_labels(&mut after, &meta.labels, font_size as usize);
+    }
     Ok(convert::write_changes(&mut frame, &before, &after)?)
 }

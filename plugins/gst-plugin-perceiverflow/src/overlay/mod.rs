@@ -1,15 +1,18 @@
 //! SECTION:element-perceiveroverlay
-//! @see_also: perceiveropticalflow, perceiverflow
+//! @see_also: perceiveropticalflow, perceiverclassify, perceiverflow
 //!
 //! `perceiveroverlay` draws on each frame what its metadata says. It runs no model: whatever attached the metadata
-//! (`perceiveropticalflow`) may be anywhere upstream, on the other side of a `tee` or a colour conversion.
+//! (`perceiveropticalflow`, `perceiverclassify`) may be anywhere upstream, on the other side of a `tee` or a colour conversion.
 //!
 //! Flow is drawn as the Middlebury colour wheel instead of the picture (`mode=wheel`), as arrows on it, or as the wheel blended
-//! over it. Hue is direction; saturation, or the length of an arrow, is speed up to `max-magnitude` pixels. Frames without metadata
-//! pass unchanged, and so does every pixel that is not drawn on. All properties may change while playing.
+//! over it. Hue is direction; saturation, or the length of an arrow, is speed up to `max-magnitude` pixels.
+//!
+//! Labels are written in the top left corner, each with its name and its confidence, in white on a darkened plate. A frame with both
+//! has both. Frames without metadata pass unchanged, and so does every pixel that is not drawn on. All properties may change while
+//! playing.
 //!
 //! Metadata survives colour conversion and scaling: a field is stretched to the frame it is drawn on. Elements that crop, turn or
-//! letterbox the picture move its pixels; put the overlay before them.
+//! letterbox the picture move its pixels and drop a field; put the overlay before them.
 //!
 //! ## Usage
 //!

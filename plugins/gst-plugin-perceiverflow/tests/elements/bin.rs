@@ -76,7 +76,7 @@ fn a_seek_while_playing_begins_anew_there() {
             let sample = sink.pull_sample().unwrap();
             let buffer = sample.buffer().unwrap();
             assert_eq!(buffer.pts(), Some(start + gst::ClockTime::from_mseconds(40) * number));
-            assert_eq!(FlowMeta::of(buffer).unwrap().stream_time, buffer.pts(), "each result on its own frame");
+            assert_eq!(FlowMeta::of(buffer).unwrap().window.stream_time, buffer.pts(), "each result on its own frame");
         }
     }
     pipeline.set_state(gst::State::Null).unwrap();

@@ -12,7 +12,7 @@ use perceiverflow::{
     tasks::{OpticalFlow, Tiling},
 };
 
-use crate::stage::{MODEL, PERIOD, Stage, element, frame, info, stamped};
+use crate::stage::{MODEL, PERIOD, Stage, element, frame, info, stamped, window};
 
 #[test]
 fn persist_puts_the_newest_window_on_the_frame_that_completes_it() {
@@ -67,7 +67,7 @@ fn times_are_those_of_the_window_in_stream_and_running_time() {
     let times: Vec<_> = out
         .iter()
         .filter_map(|buffer| FlowMeta::of(buffer))
-        .map(|meta| (meta.stream_time.unwrap(), meta.running_time.unwrap(), meta.duration))
+        .map(|meta| (meta.window.stream_time.unwrap(), meta.window.running_time.unwrap(), meta.window.duration))
         .collect();
     assert_eq!(times, [(ms(5007), ms(207), ms(43)), (ms(5050), ms(250), ms(150))]);
 }
@@ -83,7 +83,7 @@ fn frames_without_timestamps_follow_one_another() {
     }
     let out = stage.pull();
     let meta = FlowMeta::of(&out[1]).unwrap();
-    assert_eq!((meta.stream_time, meta.duration), (Some(gst::ClockTime::ZERO), PERIOD));
+    assert_eq!((meta.window.stream_time, meta.window.duration), (Some(gst::ClockTime::ZERO), PERIOD));
     assert_eq!(out[1].pts(), None);
 }
 
@@ -101,7 +101,7 @@ fn the_field_is_what_the_library_computes() {
         let pictures = [0, 1].map(|number| Picture::new(24, 18, frame(&info, number).map_readable().unwrap().to_vec()).unwrap());
         let expected = task.estimate(&[(&pictures[0], &pictures[1])], tiling).unwrap().remove(0);
         assert_eq!(*meta.field, expected, "{scale:?}");
-        assert_eq!(&*meta.model_hash, task.hash());
+        assert_eq!(&*meta.window.model_hash, task.hash());
     }
 }
 
@@ -172,17 +172,11 @@ fn conversion_and_scaling_keep_the_metadata_and_cropping_drops_it() {
         harness.set_src_caps(info(VideoFormat::Rgb, 20, 16).to_caps().unwrap());
         harness.play();
         let mut buffer = frame(&info(VideoFormat::Rgb, 20, 16), 0);
-        let meta = FlowMeta {
-            field: perceiverflow::media::FlowField::from_fn(20, 16, |_, _| [1.0, 0.0]).into(),
-            window_id: 7,
-            stream_time: None,
-            running_time: None,
-            duration: PERIOD,
-            model_hash: "".into(),
-        };
+        let meta =
+            FlowMeta { field: perceiverflow::media::FlowField::from_fn(20, 16, |_, _| [1.0, 0.0]).into(), window: window(7) };
         meta.attach(buffer.get_mut().unwrap());
         let out = harness.push_and_pull(buffer).unwrap();
-        FlowMeta::of(&out).map(|meta| meta.window_id)
+        FlowMeta::of(&out).map(|meta| meta.window.id)
     };
     assert_eq!(carried("videoconvert ! capsfilter caps=video/x-raw,format=I420"), Some(7));
     assert_eq!(carried("videoscale ! capsfilter caps=video/x-raw,width=40"), Some(7));

@@ -3,10 +3,16 @@
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::{VideoFormat, VideoInfo};
-use gstperceiverflow::{meta::FlowMeta, overlay::Mode};
-use perceiverflow::{media::FlowField, render::wheel_colour};
+use gstperceiverflow::{
+    meta::{FlowMeta, LabelsMeta},
+    overlay::Mode,
+};
+use perceiverflow::{
+    media::{FlowField, Label, Labels, Picture},
+    render::{draw_labels, wheel_colour},
+};
 
-use crate::stage::{PERIOD, frame, info, init};
+use crate::stage::{frame, info, init, window};
 
 fn overlay(info: &VideoInfo) -> (gst::Element, Harness) {
     init();
@@ -18,15 +24,7 @@ fn overlay(info: &VideoInfo) -> (gst::Element, Harness) {
 }
 
 fn with_flow(mut buffer: gst::Buffer, field: FlowField) -> gst::Buffer {
-    let meta = FlowMeta {
-        field: field.into(),
-        window_id: 0,
-        stream_time: None,
-        running_time: None,
-        duration: PERIOD,
-        model_hash: "".into(),
-    };
-    meta.attach(buffer.get_mut().unwrap());
+    FlowMeta { field: field.into(), window: window(0) }.attach(buffer.get_mut().unwrap());
     buffer
 }
 
@@ -97,5 +95,47 @@ fn a_scaled_frame_is_drawn_on_in_its_own_size() {
     let drawn = out.map_readable().unwrap();
     for (x, vector) in [(0, [0.5, 0.0]), (9, [0.5, 0.0]), (10, [0.0, 0.5]), (19, [0.0, 0.5])] {
         assert_eq!(drawn[x * 3..x * 3 + 3], wheel_colour(vector), "column {x}");
+    }
+}
+
+fn with_label(mut buffer: gst::Buffer) -> gst::Buffer {
+    let labels = Labels::new(vec![Label { index: 2, name: "ball".into(), confidence: 0.5 }]);
+    LabelsMeta { labels, window: window(0) }.attach(buffer.get_mut().unwrap());
+    buffer
+}
+
+#[test]
+fn labels_are_written_over_picture_and_flow_in_the_size_that_is_set() {
+    let info = info(VideoFormat::Rgb, 96, 40);
+    let (element, mut harness) = overlay(&info);
+    element.set_property("mode", Mode::Wheel);
+    element.set_property("max-magnitude", 1.0f32);
+    let field = || FlowField::from_fn(96, 40, |_, _| [1.0, 0.0]);
+    for (font_size, flow) in [(0, false), (16, false), (16, true)] {
+        element.set_property("font-size", font_size as u32);
+        let plain = with_label(frame(&info, 0));
+        let buffer = if flow { with_flow(plain, field()) } else { plain };
+        let out = harness.push_and_pull(buffer).unwrap();
+        let ground = frame(&info, 0).map_readable().unwrap().to_vec();
+        let ground = if flow { [255, 0, 0].repeat(96 * 40) } else { ground };
+        let mut expected = Picture::new(96, 40, ground).unwrap();
+        draw_labels(&mut expected, &LabelsMeta::of(&out).unwrap().labels, font_size);
+        assert_eq!(*out.map_readable().unwrap(), *expected.rgb(), "size {font_size}, flow {flow}");
+    }
+}
+
+#[test]
+fn labels_stay_on_whatever_becomes_of_the_picture() {
+    init();
+    for convert in [
+        "videoconvert ! capsfilter caps=video/x-raw,format=I420",
+        "videoscale ! capsfilter caps=video/x-raw,width=40",
+        "videocrop left=2",
+    ] {
+        let mut harness = Harness::new_parse(convert);
+        harness.set_src_caps(info(VideoFormat::Rgb, 20, 16).to_caps().unwrap());
+        harness.play();
+        let out = harness.push_and_pull(with_label(frame(&info(VideoFormat::Rgb, 20, 16), 0))).unwrap();
+        assert_eq!(LabelsMeta::of(&out).unwrap().labels.as_slice()[0].index, 2, "{convert}");
     }
 }

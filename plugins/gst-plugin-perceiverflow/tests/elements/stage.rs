@@ -5,7 +5,7 @@ use std::sync::Once;
 use gst::{glib, prelude::*};
 use gst_check::Harness;
 use gst_video::{VideoFormat, VideoInfo};
-use gstperceiverflow::meta::FlowMeta;
+use gstperceiverflow::meta::{FlowMeta, ResultWindow};
 
 /// A small flow model with random weights, for tiles of 16 columns and 12 rows.
 pub(crate) const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/flow");
@@ -72,7 +72,7 @@ impl Stage {
 
     /// What came out: the frame's number, and the number of the window that it carries.
     pub(crate) fn carried(&mut self) -> Vec<(u64, Option<u64>)> {
-        self.pull().iter().map(|buffer| (number(buffer), FlowMeta::of(buffer).map(|meta| meta.window_id))).collect()
+        self.pull().iter().map(|buffer| (number(buffer), FlowMeta::of(buffer).map(|meta| meta.window.id))).collect()
     }
 
     pub(crate) fn eos(&mut self) {
@@ -113,6 +113,11 @@ pub(crate) fn stamped(mut buffer: gst::Buffer, number: u64) -> gst::Buffer {
     stamps.set_pts(PERIOD * number);
     stamps.set_duration(PERIOD);
     buffer
+}
+
+/// A window of one frame's duration that nobody asked for.
+pub(crate) fn window(id: u64) -> ResultWindow {
+    ResultWindow { id, stream_time: None, running_time: None, duration: PERIOD, model_hash: "".into() }
 }
 
 /// An element, and frames whose many tiles keep its model busy for a second, so that a test can act meanwhile. The model is one of

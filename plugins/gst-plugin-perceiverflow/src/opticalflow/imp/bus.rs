@@ -10,6 +10,7 @@ use gst::{prelude::*, subclass::prelude::*};
 use super::{OpticalFlow, lock};
 use crate::{
     bus,
+    meta::FlowMeta,
     opticalflow::{
         CAT,
         latency::Timing,
@@ -63,16 +64,12 @@ impl OpticalFlow {
     }
 
     pub(super) fn post_result(&self, outcome: &Outcome) {
-        let meta = &outcome.meta;
-        let structure = gst::Structure::builder("perceiver-result")
-            .field_if_some("stream-time", meta.stream_time)
-            .field_if_some("running-time", meta.running_time)
-            .field("duration", meta.duration)
-            .field("window-id", meta.window_id)
-            .field("mean-magnitude", f64::from(meta.field.mean_magnitude()))
-            .field("max-magnitude", f64::from(meta.field.max_magnitude()))
-            .field("model-hash", &*meta.model_hash)
+        let FlowMeta { field, window } = &outcome.meta;
+        let mut structure = gst::Structure::builder("perceiver-result")
+            .field("mean-magnitude", f64::from(field.mean_magnitude()))
+            .field("max-magnitude", f64::from(field.max_magnitude()))
             .build();
+        window.write(&mut structure);
         self.post(gst::message::Element::builder(structure).src(&*self.obj()).build());
     }
 
