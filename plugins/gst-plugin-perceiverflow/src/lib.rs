@@ -12,6 +12,9 @@ mod bus;
 mod caps;
 mod colour;
 mod convert;
+pub mod decode;
+pub mod encode;
+mod flush;
 mod lateness;
 pub mod meta;
 mod models;
@@ -23,6 +26,8 @@ pub mod perceiverbin;
 mod queue;
 mod report;
 mod settings;
+mod stage;
+mod tensor_bytes;
 
 use gst::{glib, prelude::*};
 
@@ -34,6 +39,8 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     Leaky::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     opticalflow::register(plugin)?;
     overlay::register(plugin)?;
+    encode::register(plugin)?;
+    decode::register(plugin)?;
     perceiverbin::register(plugin)
 }
 
