@@ -18,9 +18,10 @@ use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
 
@@ -52,7 +53,8 @@ pub struct Checkpoint {
     /// `config.json` with the fields that mean nothing here.
     config_text: Cow<'static, [u8]>,
     store: Store,
-    hash: String,
+    /// Once it was asked for: it takes reading every byte.
+    hash: OnceLock<String>,
 }
 
 impl Checkpoint {
@@ -96,11 +98,8 @@ impl Checkpoint {
         let config: PerceiverConfig = serde_json::from_slice(&config_text)
             .map_err(|e| Error::format(&path, format!("no Perceiver configuration ({e})")))?;
         config.validate().map_err(|e| Error::format(&path, e.to_string()))?;
-        let mut digest = Sha256::new();
-        digest.update(&config_text);
-        store.files().for_each(|(_, content)| digest.update(content));
         let (name, folder) = (name.to_owned(), folder.map(Path::to_owned));
-        Ok(Self { name, folder, config, config_text, store, hash: hexadecimal(digest) })
+        Ok(Self { name, folder, config, config_text, store, hash: OnceLock::new() })
     }
 
     /// The source, as it was given.
@@ -132,7 +131,21 @@ impl Checkpoint {
 
     /// SHA-256 over configuration and the files of weights, in hexadecimal: names the model wherever its results go.
     pub fn hash(&self) -> &str {
-        &self.hash
+        self.hash.get_or_init(|| {
+            let mut digest = Sha256::new();
+            digest.update(&self.config_text);
+            self.store.files().for_each(|(_, content)| digest.update(content));
+            hexadecimal(digest)
+        })
+    }
+
+    /// One tensor by its published name, as it is stored, on `device`; none where the checkpoint has none of that name.
+    ///
+    /// # Errors
+    /// What the tensor library says.
+    pub fn tensor(&self, name: &str, device: &Device) -> Result<Option<Tensor>> {
+        let there = self.store.shape(name).is_some();
+        Ok(there.then(|| self.store.load(name, device)).transpose()?)
     }
 
     /// Builds a model from the tensors: `new` asks for them by name.

@@ -13,6 +13,7 @@
 mod activation;
 mod attention;
 mod config;
+mod cost;
 pub mod decode;
 mod encoder;
 mod image_processor;
@@ -28,6 +29,7 @@ mod weights;
 pub use activation::Activation;
 pub use attention::{Attention, LayerOptions, LayerOutput, PerceiverLayer};
 pub use config::{AttentionShape, FlowConfig, ImageClassificationConfig, MultimodalConfig, PerceiverConfig, ProblemType};
+pub use cost::Cost;
 pub use encoder::{EncoderOutput, HeadMask, PerceiverEncoder};
 pub use image_processor::{ImageSize, Levels, PerceiverImageProcessor};
 pub use inputs::{Block, Inputs, Join, Positions};

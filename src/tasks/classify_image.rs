@@ -63,9 +63,16 @@ impl ClassifyImage {
         if pictures.is_empty() {
             return Ok(Vec::new());
         }
+        self.classes.labels(&self.model.forward(&self.images(pictures)?, Keep::default())?.logits)
+    }
+
+    /// What the model takes for these pictures, one at least: B × 3 × Y × X, cropped, resized and normalised.
+    ///
+    /// # Errors
+    /// For a picture of which nothing is left by the crop.
+    pub fn images(&self, pictures: &[&Picture]) -> Result<Tensor> {
         let images = pictures.iter().map(|picture| self.image(picture)).collect::<Result<Vec<_>>>()?;
-        let images = Tensor::stack(&images, 0)?.to_device(&self.device)?.to_dtype(self.dtype)?;
-        self.classes.labels(&self.model.forward(&images, Keep::default())?.logits)
+        Ok(Tensor::stack(&images, 0)?.to_device(&self.device)?.to_dtype(self.dtype)?)
     }
 
     /// 3 × Y × X. The colours go in first: rows first, a picture of one or three rows would be taken for one of as many colours.

@@ -1,6 +1,6 @@
 //! Text to labels.
 
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 
 use super::{Model, classes::Classes, text};
 use crate::{
@@ -66,11 +66,19 @@ impl ClassifyText {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        let max_length = Some(self.places.min(self.tokenizer.model_max_length()));
-        let options = EncodeOptions { padding: Padding::Longest, truncation, max_length, ..Default::default() };
-        let encodings = self.tokenizer.encode_batch(&texts.iter().map(|&text| (text, None)).collect::<Vec<_>>(), &options)?;
-        let (ids, mask) = text::tensors(&encodings, self.places, &self.device)?;
+        let (ids, mask) = self.tokens(texts, truncation)?;
         let options = ForwardOptions { attention_mask: Some(&mask), ..Default::default() };
         self.classes.labels(&self.model.forward(&ids, options)?.logits)
+    }
+
+    /// What the model takes for these texts, one at least: byte ids and attention mask, each B × M, padded to the longest.
+    ///
+    /// # Errors
+    /// For a text of more bytes than the model has places, unless it is truncated.
+    pub fn tokens(&self, texts: &[&str], truncation: Truncation) -> Result<(Tensor, Tensor)> {
+        let max_length = Some(self.places.min(self.tokenizer.model_max_length()));
+        let options = EncodeOptions { padding: Padding::Longest, truncation, max_length, ..Default::default() };
+        let texts: Vec<_> = texts.iter().map(|&text| (text, None)).collect();
+        text::tensors(&self.tokenizer.encode_batch(&texts, &options)?, self.places, &self.device)
     }
 }

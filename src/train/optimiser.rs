@@ -95,6 +95,16 @@ impl AdamW {
         Ok(norm)
     }
 
+    /// One step down from `loss`, a scalar that the variables lead to. Returns it.
+    ///
+    /// # Errors
+    /// What the tensor library says.
+    pub fn descend(&mut self, loss: &Tensor, rate: f64) -> Result<f32> {
+        let gradients = loss.backward()?;
+        self.step(rate, |variable| gradients.get(variable).cloned())?;
+        Ok(loss.to_scalar()?)
+    }
+
     /// Steps taken.
     pub fn steps(&self) -> u64 {
         self.step

@@ -11,6 +11,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
+    checkpoint::Checkpoint,
     error::{Error, Result},
     perceiver::Weights,
 };
@@ -59,6 +60,22 @@ impl Variables {
             variable.set(&tensor.to_dtype(DType::F32)?.to_device(&self.device)?)?;
         }
         Ok(())
+    }
+
+    /// Sets every variable that `checkpoint` has in its shape to what it has there; the others keep their first values, and their names are
+    /// returned. So a model with a new head begins from one that was trained for something else.
+    ///
+    /// # Errors
+    /// When a tensor cannot be read.
+    pub fn adopt(&self, checkpoint: &Checkpoint) -> Result<Vec<String>> {
+        let mut fresh = Vec::new();
+        for (name, variable) in self.all() {
+            match checkpoint.tensor(&name, &self.device)? {
+                Some(tensor) if tensor.shape() == variable.shape() => variable.set(&tensor.to_dtype(DType::F32)?)?,
+                _ => fresh.push(name),
+            }
+        }
+        Ok(fresh)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

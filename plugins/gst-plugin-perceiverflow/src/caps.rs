@@ -1,7 +1,14 @@
 //! Every caps of this plugin, in one place.
 
+mod heads;
+mod windows;
+
 use gst_video::VideoFormat;
 
+pub(crate) use self::{
+    heads::{HeadKind, HeadMedia, any_head, heads},
+    windows::{any_inputs, any_latents, inputs, latents, window_rate},
+};
 use crate::sound;
 
 /// The pixel formats whose bytes `convert` reads and writes, those nearest to the model's RGB first.
@@ -97,9 +104,9 @@ impl FieldMedia {
 
 /// What `flow_src` can produce before anything is known of the video.
 pub(crate) fn any_field() -> gst::Caps {
-    let rates = gst::FractionRange::new(gst::Fraction::new(0, 1), gst::Fraction::new(i32::MAX, 1));
+    let rates = any_rate();
     gst::Caps::builder_full()
-        .structure(tensors().field("framerate", rates).build())
+        .structure(tensors("float32").field("framerate", rates).build())
         .structure(
             gst::Structure::builder(FieldMedia::FLO)
                 .field("width", gst::IntRange::new(1, i32::MAX))
@@ -113,7 +120,7 @@ pub(crate) fn any_field() -> gst::Caps {
 /// What `flow_src` produces for fields of `width` × `height`, `framerate` of them a second (0/1 where that varies).
 pub(crate) fn field(width: usize, height: usize, framerate: gst::Fraction) -> gst::Caps {
     gst::Caps::builder_full()
-        .structure(tensors().field("dimensions", format!("2:{width}:{height}")).field("framerate", framerate).build())
+        .structure(tensors("float32").field("dimensions", format!("2:{width}:{height}")).field("framerate", framerate).build())
         .structure(
             gst::Structure::builder(FieldMedia::FLO)
                 .field("width", width as i32)
@@ -124,8 +131,26 @@ pub(crate) fn field(width: usize, height: usize, framerate: gst::Fraction) -> gs
         .build()
 }
 
-fn tensors() -> gst::structure::Builder {
-    gst::Structure::builder(FieldMedia::TENSORS).field("format", "static").field("num_tensors", 1i32).field("types", "float32")
+/// Any number of buffers a second.
+fn any_rate() -> gst::FractionRange {
+    gst::FractionRange::new(gst::Fraction::new(0, 1), gst::Fraction::new(i32::MAX, 1))
+}
+
+/// Caps of one structure, at one rate or any.
+fn at_rate(structure: gst::structure::Builder, framerate: Option<gst::Fraction>) -> gst::Caps {
+    let structure = match framerate {
+        Some(framerate) => structure.field("framerate", framerate),
+        None => structure.field("framerate", any_rate()),
+    };
+    gst::Caps::builder_full().structure(structure.build()).build()
+}
+
+/// Tensors in the caps that NNStreamer agreed on; `types` as many as there are tensors, with commas between them.
+fn tensors(types: &str) -> gst::structure::Builder {
+    gst::Structure::builder(FieldMedia::TENSORS)
+        .field("format", "static")
+        .field("num_tensors", types.split(',').count() as i32)
+        .field("types", types)
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ mod caps;
 pub mod classify;
 mod colour;
 mod convert;
+pub mod decode;
+pub mod encode;
+mod flush;
 mod lateness;
 pub mod meta;
 mod models;
@@ -27,7 +30,8 @@ mod report;
 mod result_pad;
 mod settings;
 mod sound;
-pub mod window_meta;
+mod stage;
+mod tensor_bytes;
 mod window_settings;
 
 use gst::{glib, prelude::*};
@@ -39,7 +43,6 @@ pub use window_settings::{MissingAudio, PartialWindow, ResizeMode};
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     meta::register();
-    window_meta::register();
     for enumeration in [
         Leaky::static_type(),
         ResultPolicy::static_type(),
@@ -52,6 +55,8 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     opticalflow::register(plugin)?;
     classify::register(plugin)?;
     overlay::register(plugin)?;
+    encode::register(plugin)?;
+    decode::register(plugin)?;
     perceiverbin::register(plugin)
 }
 

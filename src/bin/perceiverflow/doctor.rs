@@ -3,12 +3,16 @@
 use std::process::{Command, ExitCode};
 
 use clap::Args;
-use perceiverflow::{Error, Result, builtin, checkpoint::Checkpoint, compute::DeviceChoice};
+use perceiverflow::{
+    Error, Result, builtin,
+    checkpoint::{Checkpoint, hub::Hub},
+    compute::DeviceChoice,
+};
 use serde_json::{Value, json};
 
 use crate::output;
 
-/// Tell what works on this machine and how to get the rest: devices, FFmpeg, GStreamer, built-in models.
+/// Tell what works on this machine and how to get the rest: devices, FFmpeg, GStreamer, models.
 ///
 /// Exit code 0 when all that the program itself needs is there, 1 otherwise. GPUs, GStreamer and the plugin are looked for, but not
 /// needed.
@@ -48,6 +52,7 @@ impl Arguments {
         findings.extend(libav());
         findings.extend(gstreamer());
         findings.extend(models());
+        findings.extend(hub());
         let works = findings.iter().all(|finding| finding.state != State::Missing);
         output::report(&if self.json { as_json(&findings, works) } else { as_list(&findings, works) })?;
         Ok(if works { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -172,6 +177,34 @@ fn models() -> Vec<Finding> {
             Err(error) => Finding::new("model", name, State::Missing, error.to_string()),
         });
     }
+    findings
+}
+
+/// The cache of models, and as whom they would be fetched.
+fn hub() -> Vec<Finding> {
+    const ABOUT: &str = "Hugging Face";
+    let hub = Hub::from_environment();
+    let models = hub.models().len();
+    let state = if hub.cache.is_dir() { State::Fine } else { State::Absent };
+    let mut findings = vec![Finding::new(ABOUT, "cache", state, format!("{}, Perceiver models: {models}", hub.cache.display()))];
+    findings.push(match hub.token {
+        Some(_) => Finding::new(ABOUT, "token", State::Fine, "found"),
+        None => {
+            let path = hub.token_path.display();
+            Finding::new(
+                ABOUT,
+                "token",
+                State::Absent,
+                format!("neither HF_TOKEN nor {path}; only private and gated models need one"),
+            )
+        }
+    });
+    let (state, access) = match (cfg!(feature = "hub"), hub.is_offline) {
+        (true, false) => (State::Fine, "asked only for models that are not in the cache"),
+        (true, true) => (State::Absent, "left alone: HF_HUB_OFFLINE is set"),
+        (false, _) => (State::Absent, "this build fetches nothing; build with --features hub"),
+    };
+    findings.push(Finding::new(ABOUT, hub.endpoint, state, access));
     findings
 }
 

@@ -15,10 +15,9 @@ pub(crate) struct LabelArguments {
     #[arg(long, value_name = "LABELS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
 
-    /// Only labels with at least this confidence, 0 to 1 (of a regression any number) [default: no limit]
-    #[arg(long, value_name = "CONFIDENCE", default_value_t = f32::NEG_INFINITY, hide_default_value = true, value_parser = finite)]
-    #[arg(allow_negative_numbers = true)]
-    threshold: f32,
+    /// Only labels with at least this confidence, 0 to 1; of a regression any number
+    #[arg(long, value_name = "CONFIDENCE", value_parser = finite, allow_negative_numbers = true)]
+    threshold: Option<f32>,
 
     /// Print JSON lines: one object for each input, {"input", "model", "labels": [{"index", "label", "score"}]}
     #[arg(long)]
@@ -28,7 +27,7 @@ pub(crate) struct LabelArguments {
 impl LabelArguments {
     /// What is printed of one input.
     pub(crate) fn line(&self, input: &str, model: &str, labels: &Labels) -> String {
-        let labels = labels.top(self.top_k as usize, self.threshold);
+        let labels = labels.top(self.top_k as usize, self.threshold.unwrap_or(f32::NEG_INFINITY));
         if self.json {
             return json_lines::labels(&Source { input, window: None, model }, &labels);
         }

@@ -99,7 +99,7 @@ fn run(command: Command) -> Result<ExitCode> {
         #[cfg(feature = "video-file")]
         Command::Scene(arguments) => arguments.run()?,
         Command::Tensors(arguments) => return arguments.run(),
-        Command::Models(command) => models::run(&command)?,
+        Command::Models(command) => return models::run(&command),
         #[cfg(feature = "train")]
         Command::Train(command) => train::run(command)?,
         Command::Doctor(arguments) => return arguments.run(),

@@ -7,10 +7,12 @@ use perceiverflow::{
     tasks::{OpticalFlow, Tiling},
 };
 
+use crate::models::fetch;
+
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct FlowModelArguments {
-    /// A folder with config.json and weights (model.safetensors or pytorch_model.bin), or builtin:NAME
+    /// A folder with config.json and weights, a Hugging Face id (owner/name or owner/name@revision), or builtin:NAME
     #[arg(long, value_name = "MODEL", default_value = "builtin:flow")]
     pub(crate) model: String,
 
@@ -42,6 +44,7 @@ enum Scale {
 
 impl FlowModelArguments {
     pub(crate) fn open(&self) -> Result<OpticalFlow> {
+        fetch(&self.model)?;
         OpticalFlow::open(&self.model, self.device, self.precision)
     }
 

@@ -18,7 +18,7 @@ use perceiverflow::{
     tasks::RawModel,
 };
 
-use crate::output;
+use crate::{models::fetch, output};
 
 /// Run a model on raw tensors and compare its results with expected ones
 ///
@@ -35,7 +35,7 @@ Examples:
 
 Exit code 1 when a compared tensor is off by more than the tolerance.")]
 pub(crate) struct Arguments {
-    /// A folder with config.json and weights (model.safetensors or pytorch_model.bin), or builtin:NAME
+    /// A folder with config.json and weights, a Hugging Face id (owner/name or owner/name@revision), or builtin:NAME
     #[arg(value_name = "MODEL")]
     model: String,
 
@@ -99,6 +99,7 @@ impl Arguments {
         }
         let wants = |prefix: &str| self.all || self.compare && expected.keys().any(|name| name.starts_with(prefix));
         let keep = Keep { hidden_states: wants("hidden_states"), attentions: wants("attentions") || wants("cross_attentions") };
+        fetch(&self.model)?;
         let model = RawModel::open(&self.model, self.device, self.precision)?;
         let results = model.run(&with_prefix("in."), &self.arguments, keep)?;
         if let Some(path) = &self.output {

@@ -155,17 +155,15 @@ fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// The blobs that a folder's files are links to.
-pub(super) fn blobs(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The files of a folder that are links to blobs, each with its blob.
+pub(super) fn blobs(folder: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
     let mut blobs = Vec::new();
     for path in entries(folder).into_iter().filter(|path| path.is_symlink()) {
         let blob = path.canonicalize().map_err(Error::io(&path))?;
         if blob.parent().is_some_and(|parent| name(parent) == "blobs") {
-            blobs.push(blob);
+            blobs.push((path, blob));
         }
     }
-    blobs.sort();
-    blobs.dedup();
     Ok(blobs)
 }
 

@@ -67,18 +67,24 @@ impl Hub {
     }
 }
 
-/// The files of a cached model's folder whose content is not what their name in the cache says. Files that are not named by their SHA-256
-/// (small ones, and all of any other folder) are not looked at.
+/// Holds the files of a cached model's folder against the SHA-256 by which the cache names them. Files that are named otherwise (small ones,
+/// and all of any other folder) are not looked at.
 ///
 /// # Errors
-/// When a file cannot be read.
-pub fn damaged(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut damaged = Vec::new();
-    for blob in cache::blobs(folder)? {
+/// When one has another content, with what to do about it, or cannot be read.
+pub fn verify(folder: &Path) -> Result<()> {
+    for (path, blob) in cache::blobs(folder)? {
         let name = blob.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if cache::is_sha256(&name) && super::hash_of_file(&blob)? != name {
-            damaged.push(blob);
+        if cache::is_sha256(&name) {
+            let found = super::hash_of_file(&blob)?;
+            if found != name {
+                let blob = blob.display();
+                return Err(Error::format(
+                    path,
+                    format!("damaged: its SHA-256 is {found}; remove {blob} and pull the model again"),
+                ));
+            }
         }
     }
-    Ok(damaged)
+    Ok(())
 }

@@ -13,12 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use gst::{glib, prelude::*, subclass::prelude::*};
 use perceiverflow::{Error, media::ClipStats};
 
 use super::{CAT, names::Names, settings::Settings, stream::Stream};
-use crate::{caps, lateness::Lateness, multimodal::MultimodalModel, report::Report, result_pad::ResultPad};
+use crate::{caps, flush::Flush, lateness::Lateness, multimodal::MultimodalModel, report::Report, result_pad::ResultPad};
 
 /// The element's state. Only the streaming thread of `sink` cuts windows, asks the model and pushes; that of `audio_sink` hands its
 /// sound to `state` and goes. Queries, properties and events from downstream come from other threads.
@@ -40,8 +39,8 @@ pub struct Classify {
     lateness: Mutex<Lateness>,
     /// The delays of buffers and labels that were last announced.
     announced: Mutex<Option<[Duration; 2]>>,
-    /// Dropping the sender wakes the streaming thread that waits for the model.
-    flush: Mutex<(Option<Sender<()>>, Receiver<()>)>,
+    /// Wakes the streaming thread that waits for the model.
+    flush: Flush,
     live: AtomicBool,
 }
 
@@ -109,16 +108,10 @@ impl ObjectSubclass for Classify {
             report: Mutex::default(),
             lateness: Mutex::default(),
             announced: Mutex::default(),
-            flush: Mutex::new(flush_channel()),
+            flush: Flush::default(),
             live: AtomicBool::new(false),
         }
     }
-}
-
-/// A channel on which nothing is ever sent: it ends with its sender.
-fn flush_channel() -> (Option<Sender<()>>, Receiver<()>) {
-    let (sender, receiver) = bounded(0);
-    (Some(sender), receiver)
 }
 
 impl ObjectImpl for Classify {
@@ -292,7 +285,7 @@ impl Classify {
         *lock(&self.announced) = None;
         lock(&self.flows).reset();
         self.live.store(false, Ordering::Relaxed);
-        *lock(&self.flush) = flush_channel();
+        self.flush.resume();
         Ok(())
     }
 
@@ -337,7 +330,7 @@ impl Classify {
 
     /// Wakes the streaming thread of `sink` if it waits, and keeps it from waiting; with `both`, that of `audio_sink`, too.
     fn wake(&self, both: bool) {
-        lock(&self.flush).0 = None;
+        self.flush.wake();
         let mut state = lock(&self.state);
         state.flushing = true;
         state.sound_flushing |= both;
@@ -347,7 +340,7 @@ impl Classify {
 
     /// Lets the streaming thread of `sink` wait again.
     fn resume(&self) {
-        *lock(&self.flush) = flush_channel();
+        self.flush.resume();
         lock(&self.state).flushing = false;
     }
 

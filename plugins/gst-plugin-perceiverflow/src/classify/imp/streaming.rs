@@ -141,10 +141,9 @@ impl Classify {
 
     /// Waits for one result, or for a flush.
     fn wait(&self, ticket: &ReplyTicket) -> Result<Option<Reply>, gst::FlowError> {
-        let flush = lock(&self.flush).1.clone();
         select! {
             recv(ticket.reply()) -> reply => reply.unwrap_or_else(|_| ticket.wait()).map_err(|error| self.fail(&error)),
-            recv(flush) -> _ => Err(gst::FlowError::Flushing),
+            recv(self.flush.receiver()) -> _ => Err(gst::FlowError::Flushing),
         }
     }
 

@@ -89,7 +89,7 @@ impl OpticalFlow {
 
     /// Waits for one result, or for a flush.
     fn wait(&self, ticket: &FlowTicket) -> Result<Option<Answer>, gst::FlowError> {
-        let flush = lock(&self.flush).1.clone();
+        let flush = self.flush.receiver();
         select! {
             recv(ticket.reply()) -> reply => reply.unwrap_or_else(|_| ticket.wait()).map_err(|error| self.fail(&error)),
             recv(flush) -> _ => Err(gst::FlowError::Flushing),
