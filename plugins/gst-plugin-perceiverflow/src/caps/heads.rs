@@ -123,7 +123,8 @@ fn samples() -> gst::structure::Builder {
     gst::Structure::builder(HeadMedia::SAMPLES).field("format", "F32LE").field("layout", "interleaved").field("channels", 1)
 }
 
-fn labels() -> gst::Caps {
+/// Labels as text or JSON.
+pub(crate) fn labels() -> gst::Caps {
     gst::Caps::builder_full()
         .structure(gst::Structure::builder(HeadMedia::TEXT).field("format", "utf8").build())
         .structure(gst::Structure::new_empty(HeadMedia::JSON))

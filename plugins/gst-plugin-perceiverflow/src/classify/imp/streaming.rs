@@ -17,7 +17,7 @@ use perceiverflow::{
 
 use super::{Classify, Loaded, lock};
 use crate::{
-    caps::{self, LabelMedia},
+    caps::{self, HeadMedia},
     classify::{
         CAT,
         settings::LabelSettings,
@@ -179,7 +179,7 @@ impl Classify {
         let source = self.source_of_text()?;
         let place = Place { window: outcome.meta.window.id, start: outcome.pts, duration: outcome.shown };
         pad.push(&source, &caps::labels(), place, |caps| {
-            let media = LabelMedia::of(caps).ok_or(gst::FlowError::NotNegotiated)?;
+            let media = HeadMedia::of(caps).ok_or(gst::FlowError::NotNegotiated)?;
             Ok(written(outcome, media, &source.stream_id))
         })
     }
@@ -282,18 +282,18 @@ fn chosen(answer: Answer, loaded: &Loaded, choice: LabelSettings) -> perceiverfl
 }
 
 /// Labels as downstream wants them; nothing where there are none.
-fn written(outcome: &Outcome, media: LabelMedia, stream: &str) -> Option<Vec<u8>> {
+fn written(outcome: &Outcome, media: HeadMedia, stream: &str) -> Option<Vec<u8>> {
     let labels = &outcome.meta.labels;
     if labels.as_slice().is_empty() {
         return None;
     }
     let text = match media {
-        LabelMedia::Text => labels.as_slice().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
-        LabelMedia::Json => {
+        HeadMedia::Json => {
             let start = Duration::from(outcome.meta.window.stream_time.unwrap_or(outcome.pts));
             let window = Some(start..start + outcome.meta.window.duration.into());
             json_lines::labels(&json_lines::Source { input: stream, window, model: &outcome.meta.window.model_hash }, labels)
         }
+        _ => labels.as_slice().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
     };
     Some(text.into_bytes())
 }
