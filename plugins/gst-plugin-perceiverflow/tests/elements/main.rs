@@ -4,6 +4,7 @@
 
 mod bin;
 mod classify;
+mod classify_events;
 mod classify_text;
 mod clip;
 mod events;
