@@ -2,7 +2,7 @@
 # H.264 over RTP in, its labels as JSON lines out, for as long as it runs; an interrupt ends the file as it should be. An RTSP camera
 # gives the same stream: put `rtspsrc location=rtsp://… ! rtph264depay` in the place of the first two lines.
 #
-#   gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency ! rtph264pay config-interval=1 ! udpsink port=5004 &
+#   gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency ! rtph264pay config-interval=1 ! udpsink host=127.0.0.1 port=5004 &
 #   MODEL=folder OUTPUT=labels.jsonl pipelines/rtp-labels.sh
 #
 # PORT is where it listens.

@@ -84,7 +84,7 @@ fn flow_and_labels_keep_every_frame() {
 fn subtitles_lie_beside_picture_and_sound() {
     let (_folder, clip, output) = paths("clip.mkv");
     run_labels("labels-as-subtitles.sh", &[("INPUT", &clip), ("OUTPUT", &output)]);
-    let line = "matroskademux name=file ! fakesink file.subtitle_0 ! queue ! filesink";
+    let line = "matroskademux name=file file.subtitle_0 ! queue ! filesink async=false";
     let text = format!("{output}.txt");
     let words = ["filesrc".to_owned(), format!("location={output}"), "!".to_owned()].into_iter();
     let words = words.chain(line.split_whitespace().map(str::to_owned)).chain([format!("location={text}")]);
@@ -126,7 +126,7 @@ fn rtp_is_labelled_until_it_is_interrupted() {
     let receiver = script.envs(variables).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let line = format!(
         "videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1 ! x264enc tune=zerolatency key-int-max=5 \
-         ! rtph264pay config-interval=1 ! udpsink port={port}"
+         ! rtph264pay config-interval=1 ! udpsink host=127.0.0.1 port={port}"
     );
     let mut sender = command("gst-launch-1.0").arg("-q").args(line.split_whitespace()).spawn().unwrap();
     let arrived = (0..600).any(|_| {
