@@ -14,7 +14,8 @@ fn assert_no_leak(line: &str) {
     succeeded(&output);
     let said = String::from_utf8_lossy(&output.stderr);
     // The tracer first says in which form it will tell.
-    let leaks: Vec<&str> = said.lines().filter(|line| line.contains("object-alive, ") && !line.contains("new format string")).collect();
+    let leaks: Vec<&str> =
+        said.lines().filter(|line| line.contains("object-alive, ") && !line.contains("new format string")).collect();
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
 }
 

@@ -2,6 +2,7 @@
 
 mod flow;
 mod labels;
+mod latents;
 mod launch;
 mod leaks;
 
@@ -18,6 +19,6 @@ fn each_script_has_its_test() {
         // That one needs the program, too; `make demo` runs it.
         .filter(|name| name != "demo.sh")
         .collect();
-    let tested = [flow::SCRIPTS, labels::SCRIPTS].concat();
+    let tested = [flow::SCRIPTS, labels::SCRIPTS, latents::SCRIPTS].concat();
     assert_eq!(scripts, tested.into_iter().map(str::to_owned).collect());
 }
