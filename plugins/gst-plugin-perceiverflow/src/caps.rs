@@ -28,6 +28,18 @@ pub(crate) fn video() -> gst::Caps {
     gst_video::VideoCapsBuilder::new().format_list(FORMATS).build()
 }
 
+/// One channel of sound in system memory, at one rate or any.
+pub(crate) fn audio(rate: Option<u32>) -> gst::Caps {
+    let caps = gst::Caps::builder("audio/x-raw")
+        .field("format", gst::List::new(["F32LE", "S16LE"]))
+        .field("layout", "interleaved")
+        .field("channels", 1);
+    match rate.and_then(|rate| i32::try_from(rate).ok()) {
+        Some(rate) => caps.field("rate", rate).build(),
+        None => caps.field("rate", gst::IntRange::new(1, i32::MAX)).build(),
+    }
+}
+
 /// In what form a field of flow leaves the pad `flow_src`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FieldMedia {

@@ -23,6 +23,7 @@ pub mod opticalflow;
 pub mod overlay;
 mod pace;
 pub mod perceiverbin;
+pub mod preprocess;
 mod queue;
 mod report;
 mod settings;
@@ -39,6 +40,7 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     Leaky::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     opticalflow::register(plugin)?;
     overlay::register(plugin)?;
+    preprocess::register(plugin)?;
     encode::register(plugin)?;
     decode::register(plugin)?;
     perceiverbin::register(plugin)
