@@ -41,12 +41,12 @@ fn one_encoding_serves_three_heads_whose_numbers_are_the_references() {
 #[test]
 fn pictures_and_sound_come_out_in_step() {
     let media = ["video/x-raw", "audio/x-raw"]
-        .map(|media| format!("latents. ! {} ! {media} ! appsink name={} sync=false", decode(""), &media[..5]));
+        .map(|media| format!("latents. ! {} ! {media} ! appsink name=out-{} sync=false", decode(""), &media[..5]));
     let run = Run::new(&line("", &format!("{} ! tee name=latents {} {}", encode(), media[0], media[1])));
     let recorded = Recorded::open();
     run.push_all(&recorded);
 
-    let frames = run.pull("video");
+    let frames = run.pull("out-video");
     let expected: Vec<(u64, u64)> = (0..8).map(|frame| (frame * 40, 40)).collect();
     assert_eq!(times(&frames), expected);
     for (number, frame) in frames.iter().enumerate() {
@@ -58,7 +58,7 @@ fn pictures_and_sound_come_out_in_step() {
         assert!(error.mse > 0.0 && (error.decibels + 10.0 * error.mse.log10()).abs() < 1e-9, "{error:?}");
     }
 
-    let sound = run.pull("audio");
+    let sound = run.pull("out-audio");
     assert_eq!(times(&sound), [(0, 80), (80, 80), (160, 80), (240, 80)]);
     for (window, samples) in sound.iter().enumerate() {
         assert_close(&numbers(samples), &recorded.answer("out.audio", window), "sound");

@@ -34,7 +34,9 @@ fn missing_sound_is_silence_a_dropped_window_or_an_error() {
         let run = Run::new(&line(&format!("missing-audio={missing}"), "appsink name=out sync=false"));
         let recorded = Recorded::open();
         run.push(&recorded, 0..2);
-        (2..4).for_each(|number| drop(run.source("video").push_buffer(recorded.frame(number)).unwrap()));
+        for number in 2..4 {
+            run.source("video").push_buffer(recorded.frame(number)).unwrap();
+        }
         run.end();
         match missing {
             "silence" => assert_eq!(times(&run.pull("out")), [(0, 80), (80, 80)]),
@@ -51,7 +53,9 @@ fn missing_sound_is_silence_a_dropped_window_or_an_error() {
 fn a_gap_in_the_sound_advances_time() {
     let run = Run::new(&line("", "appsink name=out sync=false"));
     let recorded = Recorded::open();
-    (0..4).for_each(|number| drop(run.source("video").push_buffer(recorded.frame(number)).unwrap()));
+    for number in 0..4 {
+        run.source("video").push_buffer(recorded.frame(number)).unwrap();
+    }
     let pad = run.element("audio").static_pad("src").unwrap();
     run.source("audio").push_buffer(recorded.sound(0)).unwrap();
     let out = run.element("out").downcast::<gst_app::AppSink>().unwrap();

@@ -41,11 +41,15 @@ fn no_window_spans_a_discontinuity() {
 fn frames_of_another_size_begin_new_windows() {
     let (run, recorded) = (windows(""), Recorded::open());
     run.push(&recorded, 0..3);
-    let caps = gst::Caps::builder("video/x-raw").field("format", "GRAY8").field("width", 12).field("height", 9);
+    let caps = gst::Caps::builder("video/x-raw")
+        .field("format", "GRAY8")
+        .field("width", 12)
+        .field("height", 9)
+        .field("framerate", gst::Fraction::new(25, 1))
+        .build();
     let video = run.source("video");
     for number in 3..5 {
         let frame = crate::stage::stamped(vec![99; 12 * 9], PERIOD * number, PERIOD);
-        let caps = caps.clone().field("framerate", gst::Fraction::new(25, 1)).build();
         video.push_sample(&gst::Sample::builder().buffer(&frame).caps(&caps).build()).unwrap();
         run.source("audio").push_buffer(recorded.sound(number)).unwrap();
     }
@@ -56,16 +60,16 @@ fn frames_of_another_size_begin_new_windows() {
 #[test]
 fn overlapping_windows_come_out_as_one_stream() {
     let rest = format!(
-        "perceiverencode model={0} ! tee name=latents latents. ! queue ! perceiverdecode model={0} ! video/x-raw ! appsink name=video \
-         sync=false latents. ! queue ! perceiverdecode model={0} ! audio/x-raw ! appsink name=audio-out sync=false",
+        "perceiverencode model={0} ! tee name=latents latents. ! queue ! perceiverdecode model={0} ! video/x-raw ! appsink name=out-video \
+         sync=false latents. ! queue ! perceiverdecode model={0} ! audio/x-raw ! appsink name=out-audio sync=false",
         model()
     );
     let run = Run::new(&line("stride-frames=1 partial-window=drop", &rest));
     run.push(&Recorded::open(), 0..6);
     run.end();
     let frames: Vec<(u64, u64)> = (0..6).map(|frame| (frame * 40, 40)).collect();
-    assert_eq!(times(&run.pull("video")), frames);
-    let sound = times(&run.pull("audio-out"));
+    assert_eq!(times(&run.pull("out-video")), frames);
+    let sound = times(&run.pull("out-audio"));
     assert_eq!(sound.iter().map(|(_, duration)| duration).sum::<u64>(), 240);
     assert!(sound.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0), "{sound:?}");
 }
