@@ -158,15 +158,7 @@ impl Run {
     /// Everything that arrives at an appsink until the stream ends.
     pub(crate) fn pull(&self, name: &str) -> Vec<gst::Sample> {
         let sink = self.element(name).downcast::<gst_app::AppSink>().unwrap();
-        let samples = std::iter::from_fn(|| sink.pull_sample().ok()).collect();
-        self.assert_no_error();
-        samples
-    }
-
-    pub(crate) fn assert_no_error(&self) {
-        if let Some(error) = self.pipeline.bus().unwrap().pop_filtered(&[gst::MessageType::Error]) {
-            panic!("{error:?}");
-        }
+        std::iter::from_fn(|| sink.pull_sample().ok()).collect()
     }
 
     /// Waits for the error that the pipeline ends with: its domain's text, and what it says.
@@ -188,11 +180,13 @@ impl Run {
         self.element(element).property::<gst::Structure>("stats").get(name).unwrap()
     }
 
-    /// The results that an element has posted.
+    /// The results that an element has posted; no error must lie among the messages.
     pub(crate) fn results(&self, element: &str) -> Vec<gst::Structure> {
         let bus = self.pipeline.bus().unwrap();
-        let messages = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Element]));
-        let ours = messages.filter(|message| message.src().is_some_and(|source| source.name() == element));
+        let messages: Vec<_> = std::iter::from_fn(|| bus.pop()).collect();
+        assert!(messages.iter().all(|message| message.type_() != gst::MessageType::Error), "{messages:?}");
+        let results = messages.iter().filter(|message| message.type_() == gst::MessageType::Element);
+        let ours = results.filter(|message| message.src().is_some_and(|source| source.name() == element));
         ours.filter_map(|message| Some(message.structure()?.to_owned())).collect()
     }
 }
