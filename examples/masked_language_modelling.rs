@@ -26,7 +26,7 @@ fn main() -> Result<()> {
         None => learned_by_heart()?,
     };
     // The bytes of " missing.": models guess better where the space before a word is hidden with it.
-    let text = MaskedText { text: SENTENCE.into(), spans: vec![51..60] };
+    let text = MaskedText::from(SENTENCE).with_span(51..60);
     let filled = task.fill(&[&text], 3)?.remove(0);
     println!("{}", filled.text());
     for gap in filled.gaps() {
