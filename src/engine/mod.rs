@@ -5,7 +5,7 @@ mod session;
 mod stats;
 mod worker;
 
-pub use multimodal::{Answer, MultimodalWorker};
+pub use multimodal::{Answer, MultimodalWorker, Question};
 pub use session::{FlowResult, FlowSession};
 pub use stats::WorkerStats;
 pub use worker::{Ticket, Worker, WorkerOptions};

@@ -8,11 +8,64 @@ use crate::{
     tasks::{Autoencode, ClipInputs, Head, Latents},
 };
 
-/// What is asked of the model.
+/// What is asked of a multimodal model.
 #[derive(Clone, Debug)]
-enum Question {
+pub enum Question {
+    /// A window's latents.
     Encode(Arc<ClipInputs>),
+    /// A head's numbers, of latents.
     Decode(Latents, Head),
+    /// A head's numbers, of a window whose latents nobody else needs.
+    Ask(Arc<ClipInputs>, Head),
+}
+
+impl Question {
+    /// The answers to several questions in their order: all windows encoded in one call, then one call for each head.
+    ///
+    /// # Errors
+    /// What [`Autoencode::encode`] and [`Autoencode::decode`] say.
+    pub fn answer(task: &Autoencode, questions: &[&Self]) -> Result<Vec<Answer>> {
+        let windows: Vec<&ClipInputs> = questions.iter().filter_map(|question| question.window()).collect();
+        let mut encoded = task.encode(&windows)?.into_iter();
+        let mut answers: Vec<Option<Answer>> = vec![None; questions.len()];
+        let mut heads: Vec<(Head, Vec<(usize, Latents)>)> = Vec::new();
+        for (at, question) in questions.iter().enumerate() {
+            let latents = match question {
+                Self::Decode(latents, _) => Some(latents.clone()),
+                Self::Encode(_) | Self::Ask(..) => encoded.next(),
+            };
+            let Some(latents) = latents else { continue };
+            match question.head() {
+                None => answers[at] = Some(Answer::Latents(latents)),
+                Some(head) => match heads.iter_mut().find(|(known, _)| *known == head) {
+                    Some((_, asked)) => asked.push((at, latents)),
+                    None => heads.push((head, vec![(at, latents)])),
+                },
+            }
+        }
+        for (head, asked) in heads {
+            let latents: Vec<&Latents> = asked.iter().map(|(_, latents)| latents).collect();
+            let values = task.decode(&latents, head)?;
+            asked.iter().zip(values).for_each(|((at, _), values)| answers[*at] = Some(Answer::Values(values)));
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    /// The window that is to be encoded for the answer.
+    fn window(&self) -> Option<&ClipInputs> {
+        match self {
+            Self::Encode(window) | Self::Ask(window, _) => Some(window),
+            Self::Decode(..) => None,
+        }
+    }
+
+    /// The head whose numbers are the answer; none where that is the latents.
+    fn head(&self) -> Option<Head> {
+        match self {
+            Self::Encode(_) => None,
+            Self::Decode(_, head) | Self::Ask(_, head) => Some(*head),
+        }
+    }
 }
 
 /// What a multimodal model answers.
@@ -63,7 +116,9 @@ impl MultimodalWorker {
     /// What [`Worker::spawn`] says.
     pub fn spawn(task: Arc<Autoencode>, options: &WorkerOptions) -> Result<Self> {
         let model = task.clone();
-        let worker = Worker::spawn(options, move |questions: &[Question]| answer(&model, questions))?;
+        let worker = Worker::spawn(options, move |questions: &[Question]| {
+            Question::answer(&model, &questions.iter().collect::<Vec<_>>())
+        })?;
         Ok(Self { task, worker })
     }
 
@@ -92,29 +147,4 @@ impl MultimodalWorker {
     pub fn stats(&self) -> WorkerStats {
         self.worker.stats()
     }
-}
-
-/// The answers to a batch in its order: all windows in one call, then one call for each head.
-fn answer(task: &Autoencode, questions: &[Question]) -> Result<Vec<Answer>> {
-    let mut answers: Vec<Option<Answer>> = vec![None; questions.len()];
-    let mut windows = Vec::new();
-    let mut heads: Vec<(Head, Vec<(usize, &Latents)>)> = Vec::new();
-    for (at, question) in questions.iter().enumerate() {
-        match question {
-            Question::Encode(window) => windows.push((at, &**window)),
-            Question::Decode(latents, head) => match heads.iter_mut().find(|(known, _)| known == head) {
-                Some((_, asked)) => asked.push((at, latents)),
-                None => heads.push((*head, vec![(at, latents)])),
-            },
-        }
-    }
-    let (places, inputs): (Vec<usize>, Vec<&ClipInputs>) = windows.into_iter().unzip();
-    let latents = task.encode(&inputs)?;
-    places.into_iter().zip(latents).for_each(|(at, latents)| answers[at] = Some(Answer::Latents(latents)));
-    for (head, asked) in heads {
-        let (places, latents): (Vec<usize>, Vec<&Latents>) = asked.into_iter().unzip();
-        let values = task.decode(&latents, head)?;
-        places.into_iter().zip(values).for_each(|(at, values)| answers[at] = Some(Answer::Values(values)));
-    }
-    Ok(answers.into_iter().flatten().collect())
 }

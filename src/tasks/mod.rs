@@ -11,6 +11,7 @@ mod model;
 mod optical_flow;
 mod queries;
 mod raw;
+mod reconstruction_error;
 mod text;
 
 pub use autoencode::{Autoencode, Latents};
@@ -25,3 +26,4 @@ pub(crate) use optical_flow::neighbourhoods;
 pub use optical_flow::{OpticalFlow, Tiling};
 pub use queries::{Head, Region, VideoQueries};
 pub use raw::RawModel;
+pub use reconstruction_error::ReconstructionError;

@@ -8,21 +8,30 @@
 //!
 //! Rust applications read the metadata with [`meta::FlowMeta`] and [`meta::LabelsMeta`].
 
+mod bus;
 mod caps;
 mod colour;
 mod convert;
+mod lateness;
 pub mod meta;
 mod models;
+mod multimodal;
 pub mod opticalflow;
 pub mod overlay;
+mod pace;
 pub mod perceiverbin;
+mod queue;
+mod report;
+mod settings;
 
-use gst::glib;
+use gst::{glib, prelude::*};
 
 pub use plugin::plugin_register_static;
+pub use queue::Leaky;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     meta::register();
+    Leaky::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     opticalflow::register(plugin)?;
     overlay::register(plugin)?;
     perceiverbin::register(plugin)

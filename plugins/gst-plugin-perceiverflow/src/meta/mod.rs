@@ -6,10 +6,12 @@
 
 mod flow;
 mod labels;
+mod model_window;
 mod window;
 
 pub use flow::FlowMeta;
 pub use labels::LabelsMeta;
+pub use model_window::WindowMeta;
 pub use window::ResultWindow;
 
 use gst::meta::CustomMeta;
@@ -18,6 +20,7 @@ use gst::meta::CustomMeta;
 pub(crate) fn register() {
     flow::register();
     labels::register();
+    model_window::register();
 }
 
 /// Writes a result on a buffer, in the place of one of the same kind that it may carry already.

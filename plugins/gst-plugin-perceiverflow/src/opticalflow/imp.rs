@@ -16,8 +16,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use gst::{glib, prelude::*, subclass::prelude::*};
 use perceiverflow::Error;
 
-use super::{CAT, field_pad::FieldPad, lateness::Lateness, model::FlowModel, report::Report, settings::Settings, stream::Stream};
-use crate::caps;
+use super::{CAT, field_pad::FieldPad, model::FlowModel, settings::Settings, stream::Stream};
+use crate::{caps, lateness::Lateness, report::Report};
 
 /// The element's state. Only the streaming thread pushes; queries, properties and events from downstream come from other threads.
 ///
@@ -237,17 +237,18 @@ impl OpticalFlow {
     }
 
     fn check_settings(&self) -> Result<(), gst::StateChangeError> {
-        let model = lock(&self.settings).model.clone();
+        let model = lock(&self.settings).inference.model.clone();
         model.key().map(drop).map_err(|error| self.refuse(&error))
     }
 
     /// Loads the model, or finds it loaded.
     fn start(&self) -> Result<(), gst::StateChangeError> {
         let settings = lock(&self.settings).clone();
-        let model = FlowModel::shared(&settings.model)
+        let model = FlowModel::shared(&settings.inference.model)
             .and_then(|model| model.check(settings.stream.tiling()).map(|()| model))
             .map_err(|error| self.refuse(&error))?;
-        let stream = Stream::new(settings.stream).map_err(|error| self.refuse(&error))?;
+        let stream =
+            Stream::new(settings.stream, settings.inference.max_size_buffers as usize).map_err(|error| self.refuse(&error))?;
         *lock(&self.model) = Some(model);
         *lock(&self.stream) = Some(stream);
         *lock(&self.report) = Report::default();
@@ -274,22 +275,8 @@ impl OpticalFlow {
         }
     }
 
-    /// The element error of a model or setting that cannot be used.
     fn refuse(&self, error: &Error) -> gst::StateChangeError {
-        let text = error.to_string();
-        match error {
-            Error::Option { name, .. } if name == "model" => {
-                gst::element_imp_error!(self, gst::ResourceError::NotFound, ["{text}"]);
-            }
-            Error::Io { .. } | Error::Format { .. } | Error::Config { .. } | Error::Checkpoint { .. } | Error::Tensor { .. } => {
-                gst::element_imp_error!(self, gst::ResourceError::Read, ["{text}"]);
-            }
-            Error::Option { .. } | Error::Device { .. } => {
-                gst::element_imp_error!(self, gst::LibraryError::Settings, ["{text}"]);
-            }
-            _ => gst::element_imp_error!(self, gst::LibraryError::Init, ["{text}"]),
-        }
-        gst::StateChangeError
+        crate::bus::refuse(&*self.obj(), error)
     }
 
     fn reload_model(&self) -> bool {
@@ -297,7 +284,7 @@ impl OpticalFlow {
             gst::warning!(CAT, imp = self, "reload-model: no model is loaded before PAUSED");
             return false;
         };
-        let settings = lock(&self.settings).model.clone();
+        let settings = lock(&self.settings).inference.model.clone();
         match old.reloaded(&settings) {
             Ok(new) => {
                 // The last holder of the old one waits for its windows, after the lock is free.

@@ -62,10 +62,7 @@ mod delay;
 mod field_pad;
 mod imp;
 mod latency;
-mod lateness;
 mod model;
-mod queue;
-mod report;
 mod settings;
 mod stream;
 
@@ -73,7 +70,8 @@ use std::sync::LazyLock;
 
 use gst::{glib, prelude::*};
 
-pub use queue::Leaky;
+use crate::bus;
+
 pub use settings::{ResultPolicy, Scale};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -88,21 +86,12 @@ glib::wrapper! {
 /// Every property of the element.
 pub(crate) fn properties() -> Vec<glib::ParamSpec> {
     let mut properties = settings::Settings::properties();
-    properties.push(
-        glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
-            .nick("Statistics")
-            .blurb(
-                "windows-in, windows-out, windows-dropped (uint64, of this element since it started); inference-ms-p50, \
-                 inference-ms-p99, mean-batch (double, of the shared model); real-time-factor (double, at least 1 keeps up)",
-            )
-            .read_only()
-            .build(),
-    );
+    properties.push(bus::stats_property());
     properties
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    for enumeration in [Leaky::static_type(), ResultPolicy::static_type(), Scale::static_type()] {
+    for enumeration in [ResultPolicy::static_type(), Scale::static_type()] {
         enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
     }
     gst::Element::register(Some(plugin), "perceiveropticalflow", gst::Rank::NONE, OpticalFlow::static_type())

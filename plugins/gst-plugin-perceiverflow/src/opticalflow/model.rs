@@ -12,8 +12,11 @@ use perceiverflow::{
     tasks::{OpticalFlow, Tiling},
 };
 
-use super::{queue::Claim, settings::ModelSettings};
-use crate::models::{Key, Registry};
+use crate::{
+    models::{Key, Registry},
+    queue::Claim,
+    settings::ModelSettings,
+};
 
 static MODELS: Registry<FlowModel> = Registry::new();
 

@@ -12,12 +12,11 @@ use perceiverflow::{
 use super::{
     delay::{DelayLine, Front},
     model::{FlowTicket, FlowWindow, Tag},
-    queue::{Leaky, Offer, SharedQueue},
     settings::{ResultPolicy, StreamSettings},
 };
 use crate::{
     meta::{FlowMeta, ResultWindow},
-    opticalflow::queue::Claim,
+    queue::{Claim, Leaky, Offer, SharedQueue},
 };
 
 /// A result that is on its way to frames.
@@ -68,6 +67,8 @@ pub(super) enum Admission {
 #[derive(Debug)]
 pub(super) struct Stream {
     settings: StreamSettings,
+    /// Windows that may wait for the model.
+    waiting: usize,
     pairing: PairWindow,
     queue: SharedQueue<FlowWindow>,
     /// The windows with the model, oldest first.
@@ -88,11 +89,12 @@ impl Stream {
     ///
     /// # Errors
     /// When a setting is outside its range.
-    pub(super) fn new(settings: StreamSettings) -> Result<Self> {
+    pub(super) fn new(settings: StreamSettings, waiting: usize) -> Result<Self> {
         Ok(Self {
             pairing: settings.pairing()?,
-            line: DelayLine::new(settings.frame_distance as usize, settings.max_size_buffers as usize),
+            line: DelayLine::new(settings.frame_distance as usize, waiting),
             settings,
+            waiting,
             queue: SharedQueue::default(),
             tickets: VecDeque::new(),
             info: None,
@@ -178,7 +180,7 @@ impl Stream {
 
     /// Lets a window wait for the model, or says which one must go.
     pub(super) fn admit(&mut self, window: FlowWindow, leaky: Leaky) -> Admission {
-        let offer = self.queue.lock().offer(window, leaky, self.settings.max_size_buffers as usize);
+        let offer = self.queue.lock().offer(window, leaky, self.waiting);
         match offer {
             Offer::Waits => Admission::Tell(self.queue.claim()),
             Offer::Replaced(old) => {

@@ -1,7 +1,7 @@
 //! The bin, as a user writes it.
 
 use gst::prelude::*;
-use gstperceiverflow::{meta::FlowMeta, opticalflow::Leaky, perceiverbin::Task};
+use gstperceiverflow::{Leaky, meta::FlowMeta, perceiverbin::Task};
 
 use crate::stage::{MODEL, init};
 

@@ -2,10 +2,7 @@
 
 use gst::prelude::*;
 use gst_video::VideoFormat;
-use gstperceiverflow::{
-    meta::FlowMeta,
-    opticalflow::{Leaky, ResultPolicy},
-};
+use gstperceiverflow::{Leaky, meta::FlowMeta, opticalflow::ResultPolicy};
 
 use crate::stage::{PERIOD, Stage, busy, element, frame, info};
 

@@ -1,7 +1,6 @@
 //! What the element says of itself: latency, messages, warnings, statistics.
 
 use std::{
-    fmt,
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
@@ -10,21 +9,25 @@ use gst::{prelude::*, subclass::prelude::*};
 
 use super::{OpticalFlow, lock};
 use crate::{
+    bus,
     meta::FlowMeta,
     opticalflow::{
         CAT,
         latency::Timing,
-        queue::Leaky,
-        report::{Loss, Untold},
         settings::{ResultPolicy, Settings},
         stream::Outcome,
     },
+    pace::Pace,
+    queue::Leaky,
+    report::{Loss, Untold},
+    settings::InferenceSettings,
 };
 
 impl OpticalFlow {
     /// How long frames and fields stay in the element, while it runs.
     pub(super) fn delays(&self) -> Option<[Duration; 2]> {
-        let Settings { model: batches, stream: settings, live } = lock(&self.settings).clone();
+        let Settings { inference, stream: settings } = lock(&self.settings).clone();
+        let InferenceSettings { model: batches, max_size_buffers, live } = inference;
         let model = lock(&self.model).clone()?;
         let (frame, size, settings) = lock(&self.stream)
             .as_ref()
@@ -37,7 +40,7 @@ impl OpticalFlow {
         let timing = Timing {
             frame,
             distance: settings.frame_distance,
-            spare: settings.max_size_buffers,
+            spare: max_size_buffers,
             processing: processing + batches.batch_timeout.into(),
             aligned: settings.policy == ResultPolicy::Aligned,
             waits: live.leaky == Leaky::No,
@@ -84,26 +87,7 @@ impl OpticalFlow {
 
     /// One warning for any number of lost windows.
     pub(super) fn warn_of(&self, untold: &Untold) {
-        let Untold { leaked, late, cut, broken, fault } = untold;
-        let pace = self.pace();
-        let details = gst::Structure::builder("perceiver-windows-dropped")
-            .field("leaked", leaked)
-            .field("late", late)
-            .field("cut", cut)
-            .field("broken", broken)
-            .field("inference-ms", pace.model.as_secs_f64() * 1e3)
-            .field("window-ms", pace.stream.as_secs_f64() * 1e3)
-            .build();
-        let text = format!(
-            "windows dropped: {leaked} because the model cannot keep up, {late} too late for downstream, {cut} at the end of a \
-             timeline, {broken} broken"
-        );
-        let why = fault.clone().unwrap_or_else(|| pace.to_string());
-        if *broken > 0 {
-            gst::element_imp_warning!(self, gst::StreamError::Failed, ("{text}"), ["{why}"], details: details);
-        } else {
-            gst::element_imp_warning!(self, gst::CoreError::Clock, ("{text}"), ["{why}"], details: details);
-        }
+        bus::warn_of(&*self.obj(), untold, &self.pace());
     }
 
     /// Warns of a model that makes a live stream wait.
@@ -128,45 +112,13 @@ impl OpticalFlow {
         let stream = lock(&self.stream)
             .as_ref()
             .map_or(Duration::ZERO, |stream| stream.frame_time() * stream.settings().inference_interval);
-        let model = u32::try_from(stats.windows_out).ok().and_then(|windows| stats.busy.checked_div(windows));
-        Pace { model: model.unwrap_or_default(), stream }
+        Pace::new(&stats, stream)
     }
 
     pub(super) fn stats(&self) -> gst::Structure {
         let model = lock(&self.model).clone();
         let worker = model.map(|model| model.stats()).unwrap_or_default();
-        let factor = self.pace().factor().unwrap_or_default();
-        let report = lock(&self.report);
-        gst::Structure::builder("perceiver-stats")
-            .field("windows-in", report.windows_in)
-            .field("windows-out", report.windows_out)
-            .field("windows-dropped", report.windows_dropped)
-            .field("inference-ms-p50", worker.p50.as_secs_f64() * 1e3)
-            .field("inference-ms-p99", worker.p99.as_secs_f64() * 1e3)
-            .field("mean-batch", worker.mean_batch)
-            .field("real-time-factor", factor)
-            .build()
-    }
-}
-
-/// How fast the model is, and how fast it would have to be.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    /// Mean time of a window in the model.
-    model: Duration,
-    /// From one window of the stream to the next; zero while unknown.
-    stream: Duration,
-}
-
-impl Pace {
-    /// Seconds of video handled in a second of the model; at least 1 keeps up. None before the first window.
-    fn factor(&self) -> Option<f64> {
-        (!self.model.is_zero()).then(|| self.stream.as_secs_f64() / self.model.as_secs_f64())
-    }
-}
-
-impl fmt::Display for Pace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a window takes the model {:.1?} and comes every {:.1?}", self.model, self.stream)
+        let pace = self.pace();
+        bus::stats(&lock(&self.report), &worker, &pace)
     }
 }

@@ -6,7 +6,14 @@ use gst::{prelude::*, subclass::prelude::*};
 use gst_video::VideoInfo;
 
 use super::{OpticalFlow, lock};
-use crate::opticalflow::{CAT, lateness::Lateness, settings::ResultPolicy, stream::Stream};
+use crate::{
+    lateness::Lateness,
+    opticalflow::{
+        CAT,
+        settings::{ResultPolicy, Settings},
+        stream::Stream,
+    },
+};
 
 impl OpticalFlow {
     pub(super) fn sink_event(&self, pad: &gst::Pad, event: gst::Event) -> bool {
@@ -122,11 +129,11 @@ impl OpticalFlow {
 
     /// Asks for as many buffers more as the element holds back itself, so that a bounded pool does not run dry.
     fn keep_for_the_line(&self, query: &mut gst::query::Allocation) {
-        let stream = lock(&self.settings).stream;
+        let Settings { inference, stream } = lock(&self.settings).clone();
         if stream.policy == ResultPolicy::Persist {
             return;
         }
-        let held = stream.frame_distance + stream.max_size_buffers + 1;
+        let held = stream.frame_distance + inference.max_size_buffers + 1;
         let pools: Vec<_> = query.allocation_pools().collect();
         for (at, (pool, size, min, max)) in pools.into_iter().enumerate() {
             let max = if max == 0 { 0 } else { max.saturating_add(held) };

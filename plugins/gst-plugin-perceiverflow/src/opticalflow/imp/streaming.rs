@@ -14,17 +14,18 @@ use crate::{
         CAT,
         field_pad::{FieldPad, Source},
         model::{Answer, FlowTicket, FlowWindow},
-        queue::Leaky,
-        report::Loss,
-        settings::{LiveSettings, ResultPolicy},
+        settings::ResultPolicy,
         stream::{Admission, Step, Stream},
     },
+    queue::Leaky,
+    report::Loss,
+    settings::LiveSettings,
 };
 
 impl OpticalFlow {
     pub(super) fn chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         gst::trace!(CAT, imp = self, "{buffer:?}");
-        let live = lock(&self.settings).live;
+        let live = lock(&self.settings).inference.live;
         let picture = self.picture(&buffer)?;
         let (window, policy) = self.with_stream(|stream| (stream.frame(buffer, picture), stream.settings().policy))?;
         self.announce_latency();
@@ -108,7 +109,7 @@ impl OpticalFlow {
         lock(&self.report).windows_out += 1;
         let outcome = self.with_stream(|stream| stream.found(&tag, field, model_hash))?;
         gst::log!(CAT, imp = self, "window {} at {}", tag.id, tag.pts);
-        let live = lock(&self.settings).live;
+        let live = lock(&self.settings).inference.live;
         if live.post_messages {
             self.post_result(&outcome);
         }
@@ -148,7 +149,7 @@ impl OpticalFlow {
     /// Ends the windows that are open and pushes every frame: before a new timeline or other caps.
     pub(super) fn close(&self) -> Result<(), gst::FlowError> {
         self.with_stream(Stream::cut)?;
-        let leaky = lock(&self.settings).live.leaky;
+        let leaky = lock(&self.settings).inference.live.leaky;
         if leaky == Leaky::No {
             self.collect(true)?;
         } else {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Why a window had no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(crate) enum Loss {
     /// The model could not keep up and the queue leaked.
     Leaked,
     /// Downstream said that it would come too late.
@@ -17,23 +17,23 @@ pub(super) enum Loss {
 
 /// Counts of one element since it started.
 #[derive(Debug, Default)]
-pub(super) struct Report {
-    pub(super) windows_in: u64,
-    pub(super) windows_out: u64,
-    pub(super) windows_dropped: u64,
+pub(crate) struct Report {
+    pub(crate) windows_in: u64,
+    pub(crate) windows_out: u64,
+    pub(crate) windows_dropped: u64,
     untold: Untold,
     told: Option<Instant>,
 }
 
 /// Losses of which nobody has been warned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Untold {
-    pub(super) leaked: u64,
-    pub(super) late: u64,
-    pub(super) cut: u64,
-    pub(super) broken: u64,
+pub(crate) struct Untold {
+    pub(crate) leaked: u64,
+    pub(crate) late: u64,
+    pub(crate) cut: u64,
+    pub(crate) broken: u64,
     /// What the model said of the last broken one.
-    pub(super) fault: Option<String>,
+    pub(crate) fault: Option<String>,
 }
 
 impl Report {
@@ -41,7 +41,7 @@ impl Report {
     const PAUSE: Duration = Duration::from_secs(1);
 
     /// Counts a lost window.
-    pub(super) fn lose(&mut self, loss: Loss) {
+    pub(crate) fn lose(&mut self, loss: Loss) {
         self.windows_dropped += 1;
         match loss {
             Loss::Leaked => self.untold.leaked += 1,
@@ -55,13 +55,13 @@ impl Report {
     }
 
     /// The losses to warn of now: none within a second of the last warning.
-    pub(super) fn due(&mut self, now: Instant) -> Option<Untold> {
+    pub(crate) fn due(&mut self, now: Instant) -> Option<Untold> {
         let early = self.told.is_some_and(|told| now.saturating_duration_since(told) < Self::PAUSE);
         if early { None } else { self.rest(now) }
     }
 
     /// All losses that were not warned of, at the end of a stream.
-    pub(super) fn rest(&mut self, now: Instant) -> Option<Untold> {
+    pub(crate) fn rest(&mut self, now: Instant) -> Option<Untold> {
         let untold = std::mem::take(&mut self.untold);
         (untold != Untold::default()).then(|| {
             self.told = Some(now);
@@ -70,7 +70,7 @@ impl Report {
     }
 
     /// Whether a warning about something else than losses is due; it then counts as given.
-    pub(super) fn may_warn(&mut self, now: Instant) -> bool {
+    pub(crate) fn may_warn(&mut self, now: Instant) -> bool {
         let due = self.told.is_none_or(|told| now.saturating_duration_since(told) >= Self::PAUSE);
         if due {
             self.told = Some(now);

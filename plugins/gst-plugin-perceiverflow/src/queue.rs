@@ -30,7 +30,7 @@ pub enum Leaky {
 
 /// What became of an offered window.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Offer<W> {
+pub(crate) enum Offer<W> {
     /// It waits; the worker is to be told with one more claim.
     Waits,
     /// It waits in the place of this one, which is dropped; the claims are as many as before.
@@ -41,7 +41,7 @@ pub(super) enum Offer<W> {
 
 /// Waiting windows, oldest first.
 #[derive(Debug)]
-pub(super) struct WindowQueue<W> {
+pub(crate) struct WindowQueue<W> {
     waiting: VecDeque<W>,
 }
 
@@ -54,7 +54,7 @@ impl<W> Default for WindowQueue<W> {
 impl<W> WindowQueue<W> {
     /// Takes a window in. With `limit` windows waiting already, a leaky queue drops one; one that is not leaky takes it, since
     /// then whoever offers waits for results.
-    pub(super) fn offer(&mut self, window: W, leaky: Leaky, limit: usize) -> Offer<W> {
+    pub(crate) fn offer(&mut self, window: W, leaky: Leaky, limit: usize) -> Offer<W> {
         match leaky {
             Leaky::Upstream if self.waiting.len() >= limit => Offer::Refused(window),
             Leaky::Downstream if self.waiting.len() >= limit => {
@@ -74,14 +74,14 @@ impl<W> WindowQueue<W> {
     }
 
     /// Drops all that wait.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.waiting.clear();
     }
 }
 
 /// A queue that the element and the worker see.
 #[derive(Debug)]
-pub(super) struct SharedQueue<W>(Arc<Mutex<WindowQueue<W>>>);
+pub(crate) struct SharedQueue<W>(Arc<Mutex<WindowQueue<W>>>);
 
 impl<W> Default for SharedQueue<W> {
     fn default() -> Self {
@@ -90,26 +90,26 @@ impl<W> Default for SharedQueue<W> {
 }
 
 impl<W> SharedQueue<W> {
-    pub(super) fn lock(&self) -> MutexGuard<'_, WindowQueue<W>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, WindowQueue<W>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The right to one window of this queue.
-    pub(super) fn claim(&self) -> Claim<W> {
+    pub(crate) fn claim(&self) -> Claim<W> {
         Claim { queue: Self(self.0.clone()), window: OnceLock::new() }
     }
 }
 
 /// The right to one window: the oldest that waits when the worker first looks.
 #[derive(Debug)]
-pub(super) struct Claim<W> {
+pub(crate) struct Claim<W> {
     queue: SharedQueue<W>,
     window: OnceLock<Option<W>>,
 }
 
 impl<W> Claim<W> {
     /// The window, the same at every call; none if the queue was emptied since.
-    pub(super) fn window(&self) -> Option<&W> {
+    pub(crate) fn window(&self) -> Option<&W> {
         self.window.get_or_init(|| self.queue.lock().take()).as_ref()
     }
 }

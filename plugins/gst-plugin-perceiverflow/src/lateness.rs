@@ -2,14 +2,14 @@
 
 /// Until when downstream has no use for frames, by its latest report.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Lateness {
+pub(crate) struct Lateness {
     earliest: Option<gst::ClockTime>,
 }
 
 impl Lateness {
     /// Takes a report: the frame of running time `timestamp` came `jitter` nanoseconds late (negative: early). After a late one,
     /// catching up takes twice the delay, as video decoders reckon.
-    pub(super) fn report(&mut self, timestamp: Option<gst::ClockTime>, jitter: i64) {
+    pub(crate) fn report(&mut self, timestamp: Option<gst::ClockTime>, jitter: i64) {
         self.earliest = timestamp.and_then(|timestamp| {
             let jitter = if jitter > 0 { jitter.saturating_mul(2) } else { jitter };
             let shift = gst::ClockTime::from_nseconds(jitter.unsigned_abs());
@@ -18,7 +18,7 @@ impl Lateness {
     }
 
     /// Whether a frame of this running time would come too late.
-    pub(super) fn is_late(&self, running_time: Option<gst::ClockTime>) -> bool {
+    pub(crate) fn is_late(&self, running_time: Option<gst::ClockTime>) -> bool {
         matches!((self.earliest, running_time), (Some(earliest), Some(time)) if time < earliest)
     }
 }
