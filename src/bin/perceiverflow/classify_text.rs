@@ -47,7 +47,7 @@ impl Arguments {
         Batches::new(self.model.batch_size, expected).run(
             texts.map(|text| text.map(|text| Input { name: text.clone(), content: text })),
             |texts: &[&String]| task.classify(&texts.iter().map(|text| text.as_str()).collect::<Vec<_>>(), truncation),
-            |text, labels| self.labels.line(text, task.hash(), labels),
+            |text, labels| self.labels.line(text, None, task.hash(), labels),
         )
     }
 }
