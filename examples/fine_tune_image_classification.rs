@@ -43,7 +43,7 @@ fn main() -> Result<()> {
         println!("new: {}", variables.adopt(pretrained)?.join(", "));
     }
     let hash = "fine-tuned here".into();
-    let task = ClassifyImage::new(model.clone(), processor.clone(), &config, device.clone(), DType::F32, hash);
+    let task = ClassifyImage::new(model.clone(), processor.clone(), &config, device.clone(), hash);
     let held_out = pictures(&mut ChaCha8Rng::seed_from_u64(2), 50);
     println!("before: {:.0}% of held-out pictures right", 100.0 * accuracy(&task, &held_out)?);
 
