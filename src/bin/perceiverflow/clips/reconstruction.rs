@@ -120,7 +120,8 @@ impl<'a> Reconstruction<'a> {
     fn push_video(&mut self, time: Duration, duration: Duration, mut levels: Vec<f32>) -> Result<()> {
         let Some(series) = &mut self.video else { return Ok(()) };
         let (place, frame) = (self.shape.place_of(time), self.shape.samples_per_frame as u64);
-        let pictures = self.shape.place_of(duration).div_ceil(frame) as usize;
+        // As windows are made for half a frame or more, so are pictures.
+        let pictures = ((self.shape.place_of(duration) + frame / 2) / frame).max(1) as usize;
         levels.truncate(pictures * (levels.len() / self.shape.frames));
         let mut settled = Vec::new();
         let follows = place.checked_sub(series.origin).is_some_and(|after| after.is_multiple_of(frame));
