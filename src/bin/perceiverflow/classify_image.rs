@@ -10,6 +10,7 @@ use crate::{
     labelling::LabelArguments,
     misused,
     model::ModelArguments,
+    models::fetch,
     standard_input,
 };
 
@@ -42,6 +43,7 @@ impl Arguments {
         if self.images.is_empty() && standard_input::is_terminal() {
             misused("classify-image", "give one IMAGE or more, or pipe in a list of paths");
         }
+        fetch(&self.model.model)?;
         let task = ClassifyImage::open(&self.model.model, self.model.device, self.model.precision)?;
         let line = |name: &str, labels: &_| self.labels.line(name, None, task.hash(), labels);
         let classify = |pictures: &[&Picture]| task.classify(pictures);

@@ -9,6 +9,7 @@ use crate::{
     batches::{Batches, Input},
     labelling::LabelArguments,
     model::ModelArguments,
+    models::fetch,
     standard_input::texts,
 };
 
@@ -42,6 +43,7 @@ impl Arguments {
     /// Does the work.
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let (texts, expected) = texts("classify-text", &self.texts);
+        fetch(&self.model.model)?;
         let task = ClassifyText::open(&self.model.model, self.model.device, self.model.precision)?;
         let truncation = if self.truncate { Truncation::OnlyFirst } else { Truncation::None };
         Batches::new(self.model.batch_size, expected).run(

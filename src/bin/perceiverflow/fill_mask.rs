@@ -13,6 +13,7 @@ use perceiverflow::{
 use crate::{
     batches::{Batches, Input},
     model::ModelArguments,
+    models::fetch,
     standard_input::texts,
 };
 
@@ -54,6 +55,7 @@ impl Arguments {
     /// Does the work.
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let (texts, expected) = texts("fill-mask", &self.texts);
+        fetch(&self.model.model)?;
         let task = FillMask::open(&self.model.model, self.model.device, self.model.precision)?;
         let masked = |text: String| Input { name: text.clone(), content: MaskedText { text, spans: self.spans.clone() } };
         Batches::new(self.model.batch_size, expected).run(

@@ -60,7 +60,7 @@ impl FlowModelArguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArguments {
-    /// A folder with config.json and weights (model.safetensors or pytorch_model.bin), or builtin:NAME
+    /// A folder with config.json and weights, a Hugging Face id (owner/name or owner/name@revision), or builtin:NAME
     #[arg(long, value_name = "MODEL", required = true)]
     pub(crate) model: String,
 
