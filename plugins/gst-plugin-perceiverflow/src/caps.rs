@@ -9,6 +9,7 @@ pub(crate) use self::{
     heads::{HeadKind, HeadMedia, any_head, heads},
     windows::{any_inputs, any_latents, inputs, latents, window_rate},
 };
+use crate::sound;
 
 /// The pixel formats whose bytes `convert` reads and writes, those nearest to the model's RGB first.
 pub(crate) const FORMATS: [VideoFormat; 9] = [
@@ -28,16 +29,54 @@ pub(crate) fn video() -> gst::Caps {
     gst_video::VideoCapsBuilder::new().format_list(FORMATS).build()
 }
 
-/// One channel of sound in system memory, at one rate or any.
+/// Raw audio in system memory, of any number of channels: of this many samples a second, or of any where that is not known yet.
 pub(crate) fn audio(rate: Option<u32>) -> gst::Caps {
-    let caps = gst::Caps::builder("audio/x-raw")
-        .field("format", gst::List::new(["F32LE", "S16LE"]))
+    let audio = gst::Caps::builder("audio/x-raw")
+        .field("format", gst::List::new(sound::FORMATS))
         .field("layout", "interleaved")
-        .field("channels", 1);
+        .field("channels", gst::IntRange::new(1, i32::MAX));
     match rate.and_then(|rate| i32::try_from(rate).ok()) {
-        Some(rate) => caps.field("rate", rate).build(),
-        None => caps.field("rate", gst::IntRange::new(1, i32::MAX)).build(),
+        Some(rate) => audio.field("rate", rate).build(),
+        None => audio.field("rate", gst::IntRange::new(1, i32::MAX)).build(),
     }
+}
+
+/// What passes through a classifier: video, or audio as [`audio`] has it.
+pub(crate) fn video_or_audio(rate: Option<u32>) -> gst::Caps {
+    let mut caps = video();
+    caps.merge(audio(rate));
+    caps
+}
+
+/// In what form labels leave the pad `text_src`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabelMedia {
+    /// A line for each label, its name and its confidence in percent.
+    Text,
+    /// One JSON object in a line.
+    Json,
+}
+
+impl LabelMedia {
+    const TEXT: &str = "text/x-raw";
+    const JSON: &str = "application/x-json";
+
+    /// What a fixed caps asks for, if it is one of the two.
+    pub(crate) fn of(caps: &gst::CapsRef) -> Option<Self> {
+        match caps.structure(0)?.name().as_str() {
+            Self::TEXT => Some(Self::Text),
+            Self::JSON => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+/// What `text_src` can produce.
+pub(crate) fn labels() -> gst::Caps {
+    gst::Caps::builder_full()
+        .structure(gst::Structure::builder(LabelMedia::TEXT).field("format", "utf8").build())
+        .structure(gst::Structure::new_empty(LabelMedia::JSON))
+        .build()
 }
 
 /// In what form a field of flow leaves the pad `flow_src`.

@@ -15,8 +15,8 @@ use std::{
 use gst::{glib, prelude::*, subclass::prelude::*};
 use perceiverflow::Error;
 
-use super::{CAT, field_pad::FieldPad, model::FlowModel, settings::Settings, stream::Stream};
-use crate::{caps, flush::Flush, lateness::Lateness, report::Report};
+use super::{CAT, model::FlowModel, settings::Settings, stream::Stream};
+use crate::{caps, flush::Flush, lateness::Lateness, report::Report, result_pad::ResultPad};
 
 /// The element's state. Only the streaming thread pushes; queries, properties and events from downstream come from other threads.
 ///
@@ -25,7 +25,7 @@ use crate::{caps, flush::Flush, lateness::Lateness, report::Report};
 pub struct OpticalFlow {
     sinkpad: gst::Pad,
     srcpad: gst::Pad,
-    field_pad: Mutex<Option<Arc<FieldPad>>>,
+    field_pad: Mutex<Option<Arc<ResultPad>>>,
     settings: Mutex<Settings>,
     model: Mutex<Option<Arc<FlowModel>>>,
     stream: Mutex<Option<Stream>>,
@@ -177,7 +177,7 @@ impl ElementImpl for OpticalFlow {
         let pad = Self::source(template, gst::PadFlags::empty());
         pad.set_active(true).ok()?;
         lock(&self.flows).add_pad(&pad);
-        *lock(&self.field_pad) = Some(Arc::new(FieldPad::new(pad.clone())));
+        *lock(&self.field_pad) = Some(Arc::new(ResultPad::new(pad.clone())));
         self.obj().add_pad(&pad).ok()?;
         Some(pad)
     }

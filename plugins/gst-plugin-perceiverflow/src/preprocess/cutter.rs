@@ -12,10 +12,11 @@ use perceiverflow::{
     tasks::ClipPreprocessor,
 };
 
-use super::{audio::SampleFormat, settings::Settings};
+use super::settings::Settings;
 use crate::{
-    convert,
+    caps, convert,
     meta::{ResultWindow, WindowMeta},
+    sound::SoundFormat,
     tensor_bytes,
 };
 
@@ -49,7 +50,7 @@ pub(super) struct Cutter {
     end: Option<gst::ClockTime>,
     number: u64,
     video: Option<VideoInfo>,
-    audio: Option<SampleFormat>,
+    audio: Option<SoundFormat>,
     /// Whether video and audio are there.
     open: [bool; 2],
     /// Where the last buffers of video and audio ended, in their segments.
@@ -110,7 +111,7 @@ impl Cutter {
     /// # Errors
     /// When they are not what the model takes.
     pub(super) fn set_audio(&mut self, caps: &gst::CapsRef) -> Result<()> {
-        self.audio = Some(SampleFormat::of(caps, self.preprocessor.shape().sample_rate)?);
+        self.audio = Some(sound_format(caps, self.preprocessor.shape().sample_rate)?);
         Ok(())
     }
 
@@ -143,7 +144,7 @@ impl Cutter {
             (ClipStream::Audio, Some(format)) if !is_gap => {
                 let map =
                     buffer.map_readable().map_err(|error| Error::tensor("audio", error.to_string(), "a readable buffer"))?;
-                format.samples(&map)
+                format.read(&map, Duration::ZERO)?.samples
             }
             _ => Vec::new(),
         };
@@ -268,6 +269,17 @@ impl Cutter {
         let before = std::mem::replace(&mut self.told, lost);
         (lost > before).then_some(stats)
     }
+}
+
+/// The format of sound at this rate.
+///
+/// # Errors
+/// When caps are another; with those that would be accepted.
+pub(super) fn sound_format(given: &gst::CapsRef, rate: u32) -> Result<SoundFormat> {
+    let accepted = caps::audio(Some(rate));
+    SoundFormat::of(given)
+        .filter(|_| given.is_subset(&accepted))
+        .ok_or_else(|| Error::option("audio caps", given, format!("{accepted}; audioresample makes them")))
 }
 
 /// Where a stream's entry lies.

@@ -11,7 +11,7 @@ use perceiverflow::{Error, media::ClipStream};
 
 use super::{
     CAT,
-    cutter::{Cut, Cutter, Segment},
+    cutter::{Cut, Cutter, Segment, sound_format},
     settings::Settings,
 };
 use crate::{bus, caps};
@@ -197,7 +197,7 @@ impl AggregatorImpl for Preprocess {
             && stream_of(pad) == ClipStream::Audio
         {
             let rate = lock(&self.cutter).as_ref().map(|cutter| cutter.preprocessor().shape().sample_rate);
-            let known = super::audio::SampleFormat::of(caps.caps(), rate.ok_or(gst::FlowError::Flushing)?);
+            let known = sound_format(caps.caps(), rate.ok_or(gst::FlowError::Flushing)?);
             if let Err(error) = known {
                 self.refuse_caps(&error);
                 return Err(gst::FlowError::NotNegotiated);

@@ -16,9 +16,9 @@
 //!
 //! ## Pads
 //!
-//! `video_sink` takes frames of any size and rate, their pixels as they are, `audio_sink` one channel at the model's rate: put `audioconvert !
-//! audioresample` before it. Either may be left out. One that is requested while the element runs joins at its time, one that is released
-//! is no longer waited for. Put a `queue` before each.
+//! `video_sink` takes frames of any size and rate, their pixels as they are, `audio_sink` any number of channels, whose
+//! mean is heard, at the model's rate: put `audioconvert ! audioresample` before it. Either may be left out. One that is requested while
+//! the element runs joins at its time, one that is released is no longer waited for. Put a `queue` before each.
 //!
 //! ## Windows
 //!
@@ -37,7 +37,6 @@
 //!
 //! `stats` counts what was missing or dropped, and a warning on the bus, at most one a second, says so.
 
-mod audio;
 mod cutter;
 mod imp;
 mod settings;
@@ -45,8 +44,6 @@ mod settings;
 use std::sync::LazyLock;
 
 use gst::{glib, prelude::*};
-
-pub use settings::{MissingAudio, PartialWindow, ResizeMode};
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("perceiverpreprocess", gst::DebugColorFlags::empty(), Some("Windows for Perceiver IO models"))
@@ -58,8 +55,5 @@ glib::wrapper! {
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    for enumeration in [MissingAudio::static_type(), PartialWindow::static_type(), ResizeMode::static_type()] {
-        enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
-    }
     gst::Element::register(Some(plugin), "perceiverpreprocess", gst::Rank::NONE, Preprocess::static_type())
 }

@@ -84,7 +84,7 @@ fn labels_are_lines_json_and_messages() {
         let meta = LabelsMeta::of(lines.buffer().unwrap()).unwrap();
         let first = &meta.labels.as_slice()[0];
         assert_eq!((first.index, meta.labels.as_slice().len()), (best, 2));
-        assert_eq!(text(lines).lines().next().unwrap(), format!("LABEL_{best} {:.2}", first.confidence));
+        assert_eq!(text(lines).lines().next().unwrap(), format!("LABEL_{best} {:.0}%", first.confidence * 100.0));
         assert_eq!(text(lines).lines().count(), 2);
         let object = text(object);
         let label = format!(r#"{{"index":{best},"label":"LABEL_{best}""#);

@@ -8,11 +8,8 @@ use gst_video::VideoInfo;
 use super::{OpticalFlow, lock};
 use crate::{
     lateness::Lateness,
-    opticalflow::{
-        CAT,
-        settings::{ResultPolicy, Settings},
-        stream::Stream,
-    },
+    opticalflow::{CAT, settings::Settings, stream::Stream},
+    settings::ResultPolicy,
 };
 
 impl OpticalFlow {
