@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`media`] | pictures, frames and flow fields with their times; which frames make one model call |
 //! | [`perceiver`] | the model family with its published names: tensors in, tensors out |
-//! | [`checkpoint`] | weights by published tensor names: a folder, or a model that is built in |
+//! | [`checkpoint`] | weights by published tensor names: a folder, a model of the Hugging Face Hub, or one that is built in |
 //! | [`tasks`] | one file for each job: media to tensors, tensors to results |
 //! | [`engine`] | a session for one stream, a worker thread for many |
 //! | [`render`], [`formats`] | results to pixels, results to bytes |

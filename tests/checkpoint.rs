@@ -295,6 +295,53 @@ fn several_files_with_an_index_are_one_model() {
 }
 
 #[test]
+fn several_files_of_torch_with_an_index_are_one_model() {
+    let (folder, tensors) = (Folder::new(), tensors());
+    let mut map = BTreeMap::new();
+    for number in 0..2 {
+        let file = format!("pytorch_model-{:05}-of-00002.bin", number + 1);
+        let (mut entries, mut storages) = (Vec::new(), Vec::new());
+        for (name, weights) in tensors.iter().skip(number).step_by(2) {
+            let shape: Vec<i64> = weights.dims().iter().map(|&size| size as i64).collect();
+            entries.push((name.as_str(), tensor(storages.len(), 0, &shape, &strides(weights.dims()))));
+            let values: Vec<f32> = weights.flatten_all().unwrap().to_vec1().unwrap();
+            storages.push(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+            map.insert(name.clone(), file.clone());
+        }
+        std::fs::write(folder.path(&file), torch_file(&state_dict(&entries), &storages)).unwrap();
+    }
+    let index = folder.path("pytorch_model.bin.index.json");
+    std::fs::write(&index, json!({ "weight_map": map }).to_string()).unwrap();
+    assert_eq!(answer(folder.name()), answer(fixture().to_str().unwrap()));
+    std::fs::write(&index, json!({ "weight_map": { "nothing": "pytorch_model-00001-of-00002.bin" } }).to_string()).unwrap();
+    let message = folder.build().unwrap_err().to_string();
+    for part in ["pytorch_model-00001-of-00002.bin", "tensor nothing", "pytorch_model.bin.index.json"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn a_configuration_beyond_all_measure_is_refused_unread() {
+    let folder = Folder::with("model.safetensors", &weights());
+    let config = std::fs::read_to_string(folder.path("config.json")).unwrap();
+    std::fs::write(folder.path("config.json"), config + &" ".repeat(4 << 20)).unwrap();
+    LARGEST.set(0);
+    let message = folder.build().unwrap_err().to_string();
+    assert!(message.contains("config.json") && message.contains("4194304"), "{message}");
+    assert!(LARGEST.get() < 1 << 20);
+}
+
+#[test]
+fn a_folder_is_told_with_its_files() {
+    let checkpoint = Checkpoint::open(fixture().to_str().unwrap()).unwrap();
+    assert_eq!(checkpoint.folder(), Some(fixture().as_path()));
+    let files = checkpoint.files();
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((names, files[1].1), (vec!["config.json", "model.safetensors"], weights().len() as u64));
+    assert_eq!(Checkpoint::open("builtin:flow").unwrap().folder(), None);
+}
+
+#[test]
 fn an_index_that_lies_is_named() {
     let folder = sharded();
     let index = folder.path("model.safetensors.index.json");

@@ -72,12 +72,13 @@ pub(super) fn is_perceiver(folder: &Path) -> bool {
 
 /// The content of a small file.
 pub(super) fn text(path: &Path) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
     let file = File::open(path).map_err(Error::io(path))?;
-    file.take(LARGEST_TEXT + 1).read_to_end(&mut text).map_err(Error::io(path))?;
-    if text.len() as u64 > LARGEST_TEXT {
-        return Err(Error::format(path, format!("larger than the {LARGEST_TEXT} bytes that are accepted")));
+    let size = file.metadata().map_err(Error::io(path))?.len();
+    if size > LARGEST_TEXT {
+        return Err(Error::format(path, format!("{size} bytes long; accepted are up to {LARGEST_TEXT}")));
     }
+    let mut text = Vec::with_capacity(size as usize);
+    file.take(LARGEST_TEXT).read_to_end(&mut text).map_err(Error::io(path))?;
     Ok(text)
 }
 

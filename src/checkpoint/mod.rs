@@ -25,7 +25,7 @@ use candle_core::{Device, Tensor};
 use candle_nn::VarBuilder;
 use sha2::{Digest, Sha256};
 
-pub use self::save::save;
+pub use self::save::{save, save_image_processor};
 use self::{
     hub::{Hub, HubId},
     ledger::Ledger,

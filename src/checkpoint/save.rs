@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     error::{Error, Result},
     formats::write_beside,
-    perceiver::PerceiverConfig,
+    perceiver::{PerceiverConfig, PerceiverImageProcessor},
 };
 
 /// Writes `config.json` and `model.safetensors` with the weights, floats as `dtype`, by their published names into `folder`, which is made
@@ -36,6 +36,23 @@ pub fn save(folder: impl AsRef<Path>, config: &PerceiverConfig, weights: &BTreeM
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let bytes = safetensors::serialize(&weights, Some(metadata)).map_err(|e| Error::format(&path, e.to_string()))?;
     write_beside(path, |file| file.write_all(&bytes))
+}
+
+/// Writes `preprocessor_config.json` into `folder`, so that pictures meet the model as they did in training.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save_image_processor(folder: impl AsRef<Path>, processor: &PerceiverImageProcessor) -> Result<()> {
+    let path = folder.as_ref().join("preprocessor_config.json");
+    let text = processor_text(processor).map_err(|e| Error::format(&path, e.to_string()))?;
+    write_beside(path, |file| writeln!(file, "{text}"))
+}
+
+/// The image processor with its class, by which Hugging Face finds it.
+fn processor_text(processor: &PerceiverImageProcessor) -> serde_json::Result<String> {
+    let mut written = serde_json::to_value(processor)?;
+    written["image_processor_type"] = json!("PerceiverImageProcessor");
+    serde_json::to_string_pretty(&written)
 }
 
 /// The configuration with `label2id`, which Hugging Face keeps beside `id2label`.

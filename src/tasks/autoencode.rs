@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use super::{ClipInputs, ClipPreprocessor, Framing, Head, VideoQueries, classes::Classes};
 use crate::{
@@ -36,7 +36,7 @@ impl Latents {
     /// # Errors
     /// When the device cannot hand them over.
     pub fn to_vec(&self) -> Result<Vec<f32>> {
-        Ok(self.0.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+        Ok(self.0.flatten_all()?.to_vec1()?)
     }
 }
 
@@ -46,7 +46,6 @@ pub struct Autoencode {
     model: PerceiverForMultimodalAutoencoding,
     config: PerceiverConfig,
     device: Device,
-    dtype: DType,
     hash: String,
     classes: Classes,
 }
@@ -60,19 +59,13 @@ impl Autoencode {
         let device = device.open()?;
         let checkpoint = Checkpoint::open(model)?;
         let built = checkpoint.build(&device, precision, PerceiverForMultimodalAutoencoding::new)?;
-        Ok(Self::new(built, checkpoint.config().clone(), device, precision.dtype(), checkpoint.hash().to_owned()))
+        Ok(Self::new(built, checkpoint.config().clone(), device, checkpoint.hash().to_owned()))
     }
 
-    /// A model that is loaded already, on `device` with weights of `dtype`.
-    pub fn new(
-        model: PerceiverForMultimodalAutoencoding,
-        config: PerceiverConfig,
-        device: Device,
-        dtype: DType,
-        hash: String,
-    ) -> Self {
+    /// A model that is loaded already, on `device`.
+    pub fn new(model: PerceiverForMultimodalAutoencoding, config: PerceiverConfig, device: Device, hash: String) -> Self {
         let classes = Classes::new(&config);
-        Self { model, config, device, dtype, hash, classes }
+        Self { model, config, device, hash, classes }
     }
 
     /// SHA-256 over configuration and weights, in hexadecimal: names the model wherever results go.
@@ -109,7 +102,6 @@ impl Autoencode {
             return Ok(Vec::new());
         }
         let (image, audio) = self.preprocessor(Framing::default()).tensors(windows, &self.device)?;
-        let (image, audio) = (image.to_dtype(self.dtype)?, audio.to_dtype(self.dtype)?);
         let inputs = MultimodalInputs { image: &image, audio: &audio, label: None };
         let latents = self.model.encode(inputs, Keep::default())?.last_hidden_state;
         (0..windows.len()).map(|window| Ok(Latents(latents.get(window)?))).collect()
@@ -124,7 +116,7 @@ impl Autoencode {
         if values.len() != n * d {
             return Err(Error::tensor("latents", values.len(), format!("{n} x {d} numbers, the latents of this model")));
         }
-        Ok(Latents(Tensor::from_vec(values, (n, d), &self.device)?.to_dtype(self.dtype)?))
+        Ok(Latents(Tensor::from_vec(values, (n, d), &self.device)?))
     }
 
     /// What a head says of several windows, in one call: of the video T × Y × X × 3 levels (0 … 1 where the model is sure of itself; less
@@ -154,7 +146,7 @@ impl Autoencode {
             let mut answers = self.model.decode(&latents, &Points::from(asked), false)?.logits;
             parts.extend(answers.remove(name));
         }
-        let whole = Tensor::cat(&parts, 1)?.to_dtype(DType::F32)?;
+        let whole = Tensor::cat(&parts, 1)?;
         (0..windows.len()).map(|window| Ok(whole.get(window)?.flatten_all()?.to_vec1()?)).collect()
     }
 

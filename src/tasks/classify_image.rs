@@ -1,6 +1,6 @@
 //! Pictures to labels.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use super::{Model, classes::Classes};
 use crate::{
@@ -18,7 +18,6 @@ pub struct ClassifyImage {
     processor: PerceiverImageProcessor,
     classes: Classes,
     device: Device,
-    dtype: DType,
     hash: String,
 }
 
@@ -35,19 +34,18 @@ impl ClassifyImage {
             return Err(Model::refused(&checkpoint, accepted));
         };
         let hash = checkpoint.hash().to_owned();
-        Ok(Self::new(model, checkpoint.image_processor()?, checkpoint.config(), device, precision.dtype(), hash))
+        Ok(Self::new(model, checkpoint.image_processor()?, checkpoint.config(), device, hash))
     }
 
-    /// A model that is loaded already, on `device` with weights of `dtype`.
+    /// A model that is loaded already, on `device`.
     pub fn new(
         model: PerceiverForImageClassification,
         processor: PerceiverImageProcessor,
         config: &PerceiverConfig,
         device: Device,
-        dtype: DType,
         hash: String,
     ) -> Self {
-        Self { model, processor, classes: Classes::new(config), device, dtype, hash }
+        Self { model, processor, classes: Classes::new(config), device, hash }
     }
 
     /// SHA-256 over configuration and weights, in hexadecimal: names the model wherever results go.
@@ -72,7 +70,7 @@ impl ClassifyImage {
     /// For a picture of which nothing is left by the crop.
     pub fn images(&self, pictures: &[&Picture]) -> Result<Tensor> {
         let images = pictures.iter().map(|picture| self.image(picture)).collect::<Result<Vec<_>>>()?;
-        Ok(Tensor::stack(&images, 0)?.to_device(&self.device)?.to_dtype(self.dtype)?)
+        Ok(Tensor::stack(&images, 0)?.to_device(&self.device)?)
     }
 
     /// 3 × Y × X. The colours go in first: rows first, a picture of one or three rows would be taken for one of as many colours.

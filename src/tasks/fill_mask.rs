@@ -29,6 +29,15 @@ pub struct MaskedText {
     pub spans: Vec<Range<usize>>,
 }
 
+impl MaskedText {
+    /// The same text with the bytes of `span` to be guessed as well.
+    #[must_use]
+    pub fn with_span(mut self, span: Range<usize>) -> Self {
+        self.spans.push(span);
+        self
+    }
+}
+
 impl<T: Into<String>> From<T> for MaskedText {
     fn from(text: T) -> Self {
         Self { text: text.into(), spans: Vec::new() }

@@ -47,6 +47,11 @@ impl Variables {
         self.lock().variables.iter().map(|(name, variable)| (name.clone(), variable.clone())).collect()
     }
 
+    /// The tensor of every variable, by name: what [`checkpoint::save`](crate::checkpoint::save) takes.
+    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
+        self.all().into_iter().map(|(name, variable)| (name, variable.as_tensor().clone())).collect()
+    }
+
     /// Sets every variable to the tensor of its name.
     ///
     /// # Errors

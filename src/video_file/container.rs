@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// The libavformat of FFmpeg 6.
 const FIRST_WITH_RUN_IN: u32 = 60;
 
-/// A kind of file that can hold frames at uneven times.
+/// A kind of file: of pictures at uneven times and sound, or of sound alone.
 #[derive(Debug)]
 pub(super) struct Container {
     /// Its extension, in lower case.
@@ -29,21 +29,32 @@ pub(super) struct Container {
 const H264: &[&str] = &["libx264", "mpeg4"];
 const AAC: &[&str] = &["aac"];
 
-const CONTAINERS: [Container; 5] = [
+const OPUS: &[&str] = &["libopus"];
+
+const CONTAINERS: [Container; 9] = [
     Container { extension: "mp4", muxer: "mp4", video: H264, sound: AAC },
     Container { extension: "m4v", muxer: "mp4", video: H264, sound: AAC },
     Container { extension: "mov", muxer: "mov", video: H264, sound: AAC },
     Container { extension: "mkv", muxer: "matroska", video: H264, sound: AAC },
-    Container { extension: "webm", muxer: "webm", video: &["libvpx-vp9"], sound: &["libopus"] },
+    Container { extension: "webm", muxer: "webm", video: &["libvpx-vp9"], sound: OPUS },
+    Container { extension: "wav", muxer: "wav", video: &[], sound: &["pcm_f32le"] },
+    Container { extension: "m4a", muxer: "ipod", video: &[], sound: AAC },
+    Container { extension: "ogg", muxer: "ogg", video: &[], sound: OPUS },
+    Container { extension: "opus", muxer: "opus", video: &[], sound: OPUS },
 ];
 
 impl Container {
-    /// The container that `path` names by its extension.
-    pub(super) fn of(path: &Path) -> Result<&'static Self> {
+    /// The container that `path` names by its extension, for pictures or for sound alone.
+    pub(super) fn of(path: &Path, pictures: bool) -> Result<&'static Self> {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase();
-        CONTAINERS.iter().find(|container| container.extension == extension).ok_or_else(|| {
-            let known: Vec<&str> = CONTAINERS.iter().map(|container| container.extension).collect();
-            Error::format(path, format!("extension `{extension}` names no kind of video file; accepted are {}", known.join(", ")))
+        let fits = || CONTAINERS.iter().filter(|container| !pictures || !container.video.is_empty());
+        fits().find(|container| container.extension == extension).ok_or_else(|| {
+            let known: Vec<&str> = fits().map(|container| container.extension).collect();
+            let kind = if pictures { "video" } else { "sound" };
+            Error::format(
+                path,
+                format!("extension `{extension}` names no kind of {kind} file; accepted are {}", known.join(", ")),
+            )
         })
     }
 
@@ -91,16 +102,18 @@ mod tests {
 
     #[test]
     fn extensions_choose_in_any_case() {
-        assert_eq!(Container::of(Path::new("a/b.c/clip.MKV")).unwrap().muxer, "matroska");
-        for name in ["clip.gif", "clip", "mp4"] {
-            let message = Container::of(Path::new(name)).unwrap_err().to_string();
+        assert_eq!(Container::of(Path::new("a/b.c/clip.MKV"), true).unwrap().muxer, "matroska");
+        for name in ["clip.gif", "clip", "mp4", "sound.wav"] {
+            let message = Container::of(Path::new(name), true).unwrap_err().to_string();
             assert!(message.contains(name) && message.contains("mkv"), "{message}");
         }
+        assert_eq!(Container::of(Path::new("sound.wav"), false).unwrap().muxer, "wav");
+        assert!(Container::of(Path::new("sound.txt"), false).unwrap_err().to_string().contains("wav"));
     }
 
     #[test]
     fn each_encoder_is_named_once() {
         let names: Vec<&str> = encoders().collect();
-        assert_eq!(names, ["libx264", "mpeg4", "aac", "libvpx-vp9", "libopus"]);
+        assert_eq!(names, ["libx264", "mpeg4", "aac", "libvpx-vp9", "libopus", "pcm_f32le"]);
     }
 }

@@ -2,7 +2,11 @@
 
 use std::sync::Once;
 
-use ffmpeg_next::{codec, encoder, format, log, software::scaling, util};
+use ffmpeg_next::{
+    codec, encoder, format, log,
+    software::{resampling, scaling},
+    util,
+};
 
 use super::container;
 
@@ -38,6 +42,7 @@ impl Libav {
                 ("libavcodec", version(codec::version())),
                 ("libavformat", version(format::version())),
                 ("libavutil", version(util::version())),
+                ("libswresample", version(resampling::version())),
                 ("libswscale", version(scaling::version())),
             ],
             encoders: container::encoders().map(|name| (name, encoder::find_by_name(name).is_some())).collect(),

@@ -1,7 +1,8 @@
 //! Video files, read and written through FFmpeg's libraries (libav).
 //!
 //! [`VideoReader`] turns any file into upright RGB [`Frame`](crate::media::Frame)s with their times; [`VideoWriter`] turns such
-//! frames into a file again, with the same times and the sound of the original. The only folder that names libav's types.
+//! frames into a file again, with the same times and the sound of the original. [`MediaReader`] gives pictures and sound of a file
+//! together, [`SoundWriter`] makes files of sound alone. The only folder that names libav's types.
 //!
 //! Times are those of the file, tick for tick, whatever its frame rate does. They count from the container's zero, in transport
 //! streams, which have none, from the start of the earliest stream; so picture and sound keep their distance.
@@ -9,20 +10,30 @@
 mod colour;
 mod container;
 mod copied;
+mod demuxer;
 mod encoder;
 mod input;
 mod libav;
+mod media_reader;
+mod mono;
 mod orientation;
+mod output_file;
 mod pcm;
+mod picture_decoder;
 mod reader;
 mod scaler;
+mod sound_decoder;
+mod sound_track;
+mod sound_writer;
 mod time;
 mod unwrapped;
 mod writer;
 
 pub use colour::Colour;
 pub use libav::{Libav, show_libav_messages};
+pub use media_reader::{Media, MediaReader};
 pub use reader::VideoReader;
+pub use sound_writer::SoundWriter;
 pub use time::{Ratio, TimeBase};
 pub use writer::{Sound, VideoWriter};
 

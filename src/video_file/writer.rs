@@ -1,33 +1,21 @@
 //! From frames to a file.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
-use ffmpeg_next::{
-    Dictionary, Error as LibavError, Packet, Rational, Rescale,
-    format::{
-        self,
-        context::{Output, StreamIo},
-        flag::Flags,
-    },
-    rescale::TIME_BASE,
-};
+use ffmpeg_next::{Dictionary, Error as LibavError, Packet, Rational, Rescale, rescale::TIME_BASE};
 
 use super::{
     VideoFormat,
-    container::{Container, write_sound},
+    container::Container,
     copied::CopiedStreams,
     encoder::{VideoEncoder, rational},
-    libav,
-    pcm::PcmEncoder,
+    output_file::OutputFile,
+    sound_track::SoundTrack,
     time::Timeline,
     unwrapped::set_pixel_aspect,
 };
 use crate::{
     error::{Error, Result},
-    formats::PendingFile,
     media::Frame,
 };
 
@@ -59,9 +47,7 @@ pub enum Sound<'a> {
 /// constant quality. H.264 has no odd sides: there the last column or row is repeated once. Frames keep their times to the tick of
 /// [`VideoFormat::time_base`]; mkv and webm, which count milliseconds, round them to those.
 pub struct VideoWriter {
-    path: PathBuf,
-    output: Output,
-    unfinished: PendingFile,
+    file: OutputFile,
     format: VideoFormat,
     timeline: Timeline,
     video: VideoEncoder,
@@ -73,7 +59,7 @@ pub struct VideoWriter {
 enum Track {
     None,
     Copied(CopiedStreams),
-    Samples { encoder: PcmEncoder, stream: usize },
+    Samples(SoundTrack),
 }
 
 impl VideoWriter {
@@ -83,22 +69,15 @@ impl VideoWriter {
     /// When the extension names no container, the folder cannot be written to, libav lacks an encoder, or the container cannot hold
     /// the sound.
     pub fn create(path: impl AsRef<Path>, format: &VideoFormat, sound: Sound<'_>) -> Result<Self> {
-        libav::start();
         let path = path.as_ref();
-        let container = Container::of(path)?;
+        let container = Container::of(path, true)?;
         let codec = container.video_encoder(path)?;
-        let failed = |error: LibavError| Error::format(path, format!("the video cannot be begun ({error})"));
+        let mut file = OutputFile::create(path, container)?;
+        let begun = |error: LibavError| OutputFile::failure(path, "beginning the video", error);
 
-        let mut unfinished = PendingFile::create(path)?;
-        let file = unfinished.file().try_clone().map_err(Error::io(path))?;
-        let mut output = StreamIo::from_write_seek(file)
-            .and_then(|file| format::output_to_stream(file, None, Some(container.muxer)))
-            .map_err(failed)?;
-        let global_header = output.format().flags().contains(Flags::GLOBAL_HEADER);
-
-        let video = VideoEncoder::open(codec, format, global_header)
+        let video = VideoEncoder::open(codec, format, file.global_header())
             .map_err(|error| Error::format(path, format!("the encoder {} refuses the video ({error})", codec.name())))?;
-        let mut stream = output.add_stream_with(video.context()).map_err(failed)?;
+        let mut stream = file.output.add_stream_with(video.context()).map_err(begun)?;
         stream.set_time_base(rational(format.time_base.seconds()));
         stream.set_avg_frame_rate(rational(format.frame_rate));
         set_pixel_aspect(&mut stream, format.pixel_aspect);
@@ -107,31 +86,14 @@ impl VideoWriter {
         let sound = match sound {
             Sound::None => Track::None,
             Sound::Copied(source) => {
-                let (copied, without) = CopiedStreams::open(source, &mut output, path)?;
+                let (copied, without) = CopiedStreams::open(source, &mut file.output, path)?;
                 left_out = without;
                 Track::Copied(copied)
             }
-            Sound::Samples { rate, channels } => {
-                let codec = container.sound_encoder(path)?;
-                let encoder = PcmEncoder::open(codec, rate, channels, global_header).map_err(|error| {
-                    let refused = format!("the encoder {} refuses {channels} channels at {rate} Hz ({error})", codec.name());
-                    Error::format(path, refused)
-                })?;
-                let stream = output.add_stream_with(encoder.context()).map_err(failed)?.index();
-                Track::Samples { encoder, stream }
-            }
+            Sound::Samples { rate, channels } => Track::Samples(SoundTrack::add(&mut file, container, rate, channels)?),
         };
-        output.write_header_with(header_options(container, format)).map_err(failed)?;
-        Ok(Self {
-            path: path.to_owned(),
-            output,
-            unfinished,
-            format: *format,
-            timeline: Timeline::new(0, 1),
-            video,
-            sound,
-            left_out,
-        })
+        file.begin(header_options(container, format))?;
+        Ok(Self { file, format: *format, timeline: Timeline::new(0, 1), video, sound, left_out })
     }
 
     /// What of the copied file this one cannot hold, a line for each stream.
@@ -153,7 +115,7 @@ impl VideoWriter {
         let at = self.timeline.place(Some(clock.ticks(frame.time) as i64));
         let duration = frame.duration.unwrap_or_else(|| Duration::from_secs_f64(self.format.frame_rate.inverse().value()));
         let sent = self.video.send(picture, frame.time, at, clock.ticks(duration).max(1));
-        sent.map_err(|error| self.failed("encoding", error))?;
+        sent.map_err(|error| self.file.failed("encoding", error))?;
         self.write_ready()
     }
 
@@ -162,11 +124,10 @@ impl VideoWriter {
     /// # Errors
     /// When the writer was not created for samples, or encoding or writing fails.
     pub fn write_sound(&mut self, samples: &[f32]) -> Result<()> {
-        let Track::Samples { encoder, stream } = &mut self.sound else {
+        let Track::Samples(track) = &mut self.sound else {
             return Err(Error::option("sound", "samples", "samples only for a writer created with Sound::Samples"));
         };
-        let (stream, clock, packets) = (*stream, encoder.clock(), encoder.send(samples));
-        self.write_samples(packets.map_err(|error| self.failed("encoding sound", error))?, stream, clock)
+        track.write(samples, &mut self.file)
     }
 
     /// Writes what the encoders still hold and the rest of the sound, closes the file and gives it its name.
@@ -175,20 +136,14 @@ impl VideoWriter {
     /// When encoding or writing fails; then nothing is left.
     pub fn finish(mut self) -> Result<()> {
         let ended = self.video.finish();
-        ended.map_err(|error| self.failed("encoding", error))?;
+        ended.map_err(|error| self.file.failed("encoding", error))?;
         self.write_ready()?;
         match &mut self.sound {
             Track::None => {}
-            Track::Copied(copied) => copied.write(&mut self.output, None, &self.path)?,
-            Track::Samples { encoder, stream } => {
-                let (stream, clock, packets) = (*stream, encoder.clock(), encoder.finish());
-                self.write_samples(packets.map_err(|error| self.failed("encoding sound", error))?, stream, clock)?;
-            }
+            Track::Copied(copied) => copied.write(&mut self.file.output, None, &self.file.path)?,
+            Track::Samples(track) => track.finish(&mut self.file)?,
         }
-        let closed = self.output.write_trailer();
-        closed.map_err(|error| self.failed("writing", error))?;
-        drop(self.output);
-        self.unfinished.publish()
+        self.file.publish()
     }
 
     /// Moves the pictures that are ready into the file, each behind the copied sound that goes before it.
@@ -196,46 +151,33 @@ impl VideoWriter {
         let clock = rational(self.format.time_base.seconds());
         loop {
             let received = self.video.receive();
-            let Some(packet) = received.map_err(|error| self.failed("encoding", error))? else { return Ok(()) };
+            let Some(packet) = received.map_err(|error| self.file.failed("encoding", error))? else { return Ok(()) };
             if let Track::Copied(copied) = &mut self.sound {
                 let until = packet.dts().map(|at| at.rescale(clock, TIME_BASE));
-                copied.write(&mut self.output, until, &self.path)?;
+                copied.write(&mut self.file.output, until, &self.file.path)?;
             }
             self.write_picture(packet, clock)?;
         }
     }
 
     fn write_picture(&mut self, mut packet: Packet, clock: Rational) -> Result<()> {
-        let Some(to) = self.output.stream(VIDEO).map(|stream| stream.time_base()) else { return Ok(()) };
+        let Some(to) = self.file.output.stream(VIDEO).map(|stream| stream.time_base()) else { return Ok(()) };
         packet.set_stream(VIDEO);
         packet.rescale_ts(clock, to);
-        packet.write_interleaved(&mut self.output).map_err(|error| self.failed("writing", error))
-    }
-
-    fn write_samples(&mut self, packets: Vec<Packet>, stream: usize, clock: Rational) -> Result<()> {
-        for mut packet in packets {
-            packet.set_stream(stream);
-            write_sound(packet, clock, &mut self.output).map_err(|error| self.failed("writing sound", error))?;
-        }
-        Ok(())
-    }
-
-    fn failed(&self, doing: &str, error: LibavError) -> Error {
-        Error::format(&self.path, format!("{doing} failed ({error})"))
+        packet.write_interleaved(&mut self.file.output).map_err(|error| self.file.failed("writing", error))
     }
 }
 
 impl std::fmt::Debug for VideoWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("VideoWriter").field("path", &self.path).field("format", &self.format).finish_non_exhaustive()
+        f.debug_struct("VideoWriter").field("path", &self.file.path).field("format", &self.format).finish_non_exhaustive()
     }
 }
 
-/// What keeps the times. Sound that begins before zero, the run-in of its codec, must not push the pictures later. QuickTime files
-/// tell when a track begins by the clock of the whole; it has to tick as the frames do, or a late first frame moves.
+/// What keeps the times. QuickTime files tell when a track begins by the clock of the whole; it has to tick as the frames do, or a
+/// late first frame moves.
 fn header_options(container: &Container, format: &VideoFormat) -> Dictionary<'static> {
     let mut options = Dictionary::new();
-    options.set("avoid_negative_ts", "disabled");
     if matches!(container.muxer, "mp4" | "mov") {
         let mut clock = format.time_base.seconds().denominator;
         while clock < SLOWEST_QUICKTIME_CLOCK {

@@ -56,19 +56,13 @@ impl Server {
             ignores_ranges: false,
             requests: Vec::new(),
         }));
-        let storage = listen(&state, |request, state| storage(request, state));
+        let storage = listen(&state, storage);
         let endpoint = listen(&state, move |request, state| hub(request, state, &storage));
         Self { endpoint, state }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
-    }
-
-    /// The requests for contents since the last time, not those that only ask what there is.
-    pub(crate) fn contents(&self) -> Vec<Request> {
-        let requests = std::mem::take(&mut self.state().requests);
-        requests.into_iter().filter(|request| request.method == "GET" && request.path.contains("/content/")).collect()
     }
 }
 

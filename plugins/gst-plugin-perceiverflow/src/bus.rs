@@ -8,22 +8,22 @@ use crate::{
     report::{Report, Untold},
 };
 
-/// The element error of a model or setting that cannot be used.
+/// Posts the element error of a model or setting that cannot be used.
 pub(crate) fn refuse(element: &impl IsA<gst::Element>, error: &Error) -> gst::StateChangeError {
-    let text = error.to_string();
-    match error {
-        Error::Option { name, .. } if name == "model" => {
-            gst::element_error!(element, gst::ResourceError::NotFound, ["{text}"]);
-        }
-        Error::Io { .. } | Error::Format { .. } | Error::Config { .. } | Error::Checkpoint { .. } | Error::Tensor { .. } => {
-            gst::element_error!(element, gst::ResourceError::Read, ["{text}"]);
-        }
-        Error::Option { .. } | Error::Device { .. } => {
-            gst::element_error!(element, gst::LibraryError::Settings, ["{text}"]);
-        }
-        _ => gst::element_error!(element, gst::LibraryError::Init, ["{text}"]),
-    }
+    element.post_error_message(refusal(error));
     gst::StateChangeError
+}
+
+/// The element error of a model or setting that cannot be used.
+pub(crate) fn refusal(error: &Error) -> gst::ErrorMessage {
+    match error {
+        Error::Option { name, .. } if name == "model" => gst::error_msg!(gst::ResourceError::NotFound, ["{error}"]),
+        Error::Io { .. } | Error::Format { .. } | Error::Config { .. } | Error::Checkpoint { .. } | Error::Tensor { .. } => {
+            gst::error_msg!(gst::ResourceError::Read, ["{error}"])
+        }
+        Error::Option { .. } | Error::Device { .. } => gst::error_msg!(gst::LibraryError::Settings, ["{error}"]),
+        _ => gst::error_msg!(gst::LibraryError::Init, ["{error}"]),
+    }
 }
 
 /// One warning for any number of lost windows.

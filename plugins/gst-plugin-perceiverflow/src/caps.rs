@@ -6,7 +6,7 @@ mod windows;
 use gst_video::VideoFormat;
 
 pub(crate) use self::{
-    heads::{HeadKind, HeadMedia, any_head, heads, labels},
+    heads::{HeadKind, HeadMedia, any_head, heads},
     windows::{any_inputs, any_latents, inputs, latents, window_rate},
 };
 use crate::sound;
@@ -46,6 +46,37 @@ pub(crate) fn video_or_audio(rate: Option<u32>) -> gst::Caps {
     let mut caps = video();
     caps.merge(audio(rate));
     caps
+}
+
+/// In what form labels leave the pad `text_src`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabelMedia {
+    /// A line for each label, its name and its confidence in percent.
+    Text,
+    /// One JSON object in a line.
+    Json,
+}
+
+impl LabelMedia {
+    const TEXT: &str = "text/x-raw";
+    const JSON: &str = "application/x-json";
+
+    /// What a fixed caps asks for, if it is one of the two.
+    pub(crate) fn of(caps: &gst::CapsRef) -> Option<Self> {
+        match caps.structure(0)?.name().as_str() {
+            Self::TEXT => Some(Self::Text),
+            Self::JSON => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+/// What `text_src` can produce.
+pub(crate) fn labels() -> gst::Caps {
+    gst::Caps::builder_full()
+        .structure(gst::Structure::builder(LabelMedia::TEXT).field("format", "utf8").build())
+        .structure(gst::Structure::new_empty(LabelMedia::JSON))
+        .build()
 }
 
 /// In what form a field of flow leaves the pad `flow_src`.

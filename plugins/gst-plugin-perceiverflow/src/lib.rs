@@ -17,14 +17,17 @@ mod convert;
 pub mod decode;
 pub mod encode;
 mod flush;
+mod label_bytes;
 mod lateness;
 pub mod meta;
 mod models;
 mod multimodal;
+mod names;
 pub mod opticalflow;
 pub mod overlay;
 mod pace;
 pub mod perceiverbin;
+pub mod preprocess;
 mod queue;
 mod report;
 mod result_pad;
@@ -55,6 +58,7 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     opticalflow::register(plugin)?;
     classify::register(plugin)?;
     overlay::register(plugin)?;
+    preprocess::register(plugin)?;
     encode::register(plugin)?;
     decode::register(plugin)?;
     perceiverbin::register(plugin)

@@ -15,9 +15,14 @@ pub(crate) fn read(buffer: &gst::BufferRef) -> Result<Vec<f32>> {
     Ok(numbers.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect())
 }
 
+/// The bytes of one tensor.
+pub(crate) fn bytes(numbers: &[f32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_ne_bytes()).collect()
+}
+
 /// A buffer of one tensor.
 pub(crate) fn write(numbers: &[f32]) -> gst::Buffer {
-    gst::Buffer::from_mut_slice(numbers.iter().flat_map(|number| number.to_ne_bytes()).collect::<Vec<u8>>())
+    gst::Buffer::from_mut_slice(bytes(numbers))
 }
 
 /// A buffer of two tensors, each a memory of its own.

@@ -42,12 +42,12 @@ impl Arguments {
     /// Does the work.
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let (texts, expected) = texts("classify-text", &self.texts);
-        let task = ClassifyText::open(&self.model.model, self.model.device, self.model.precision)?;
+        let task = ClassifyText::open(self.model.source()?, self.model.device, self.model.precision)?;
         let truncation = if self.truncate { Truncation::OnlyFirst } else { Truncation::None };
         Batches::new(self.model.batch_size, expected).run(
             texts.map(|text| text.map(|text| Input { name: text.clone(), content: text })),
             |texts: &[&String]| task.classify(&texts.iter().map(|text| text.as_str()).collect::<Vec<_>>(), truncation),
-            |text, labels| self.labels.line(text, task.hash(), labels),
+            |text, labels| self.labels.line(text, None, task.hash(), labels),
         )
     }
 }

@@ -1,11 +1,17 @@
 //! Ctrl-C.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use perceiverflow::{Error, Result};
+
+/// How long Ctrl-C may go unnoticed while another thread is busy.
+pub(crate) const ATTENTION: Duration = Duration::from_millis(100);
 
 /// Whether the user has asked for the end.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! The options and the output of every command that gives labels.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range, time::Duration};
 
 use clap::Args;
 use perceiverflow::{
@@ -19,19 +19,29 @@ pub(crate) struct LabelArguments {
     #[arg(long, value_name = "CONFIDENCE", value_parser = finite, allow_negative_numbers = true)]
     threshold: Option<f32>,
 
-    /// Print JSON lines: one object for each input, {"input", "model", "labels": [{"index", "label", "score"}]}
+    /// Print JSON lines: one object for each input, {"input", "model", "labels": [{"index", "label", "score"}]}; of the windows of
+    /// a file one for each, with "start" and "end" in seconds
     #[arg(long)]
     json: bool,
 }
 
 impl LabelArguments {
-    /// What is printed of one input.
-    pub(crate) fn line(&self, input: &str, model: &str, labels: &Labels) -> String {
-        let labels = labels.top(self.top_k as usize, self.threshold.unwrap_or(f32::NEG_INFINITY));
+    /// The labels that are asked for.
+    pub(crate) fn chosen(&self, labels: &Labels) -> Labels {
+        labels.top(self.top_k as usize, self.threshold.unwrap_or(f32::NEG_INFINITY))
+    }
+
+    /// What is printed of one input, or of a window of it.
+    pub(crate) fn line(&self, input: &str, window: Option<Range<Duration>>, model: &str, labels: &Labels) -> String {
+        let labels = self.chosen(labels);
         if self.json {
-            return json_lines::labels(&Source { input, window: None, model }, &labels);
+            return json_lines::labels(&Source { input, window, model }, &labels);
         }
-        let mut text = format!("{input}\n");
+        let mut text = input.to_owned();
+        if let Some(Range { start, end }) = window {
+            let _ = write!(text, "  {:.3} - {:.3} s", start.as_secs_f64(), end.as_secs_f64());
+        }
+        text.push('\n');
         for label in labels.as_slice() {
             let _ = writeln!(text, "  {:.4}  {}", label.confidence, label.name);
         }

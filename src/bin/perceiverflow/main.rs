@@ -3,9 +3,17 @@
 //! Exit codes: 0 when all went well, 1 with one line on standard error when something failed, 2 for wrong usage, 130 after Ctrl-C.
 
 mod batches;
+#[cfg(feature = "video-file")]
+mod classify;
 mod classify_image;
 mod classify_text;
+#[cfg(feature = "video-file")]
+mod clips;
+#[cfg(feature = "video-file")]
+mod decode;
 mod doctor;
+#[cfg(feature = "video-file")]
+mod encode;
 mod evaluate;
 mod fill_mask;
 mod flow;
@@ -17,6 +25,8 @@ mod models;
 mod output;
 #[cfg(feature = "video-file")]
 mod progress;
+#[cfg(feature = "video-file")]
+mod reconstruct;
 #[cfg(feature = "video-file")]
 mod scene;
 #[cfg(feature = "video-file")]
@@ -56,6 +66,14 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Flow(flow::Arguments),
+    #[cfg(feature = "video-file")]
+    Classify(classify::Arguments),
+    #[cfg(feature = "video-file")]
+    Reconstruct(reconstruct::Arguments),
+    #[cfg(feature = "video-file")]
+    Encode(encode::Arguments),
+    #[cfg(feature = "video-file")]
+    Decode(decode::Arguments),
     ClassifyImage(classify_image::Arguments),
     ClassifyText(classify_text::Arguments),
     FillMask(fill_mask::Arguments),
@@ -92,6 +110,17 @@ fn run(command: Command) -> Result<ExitCode> {
             arguments.check().unwrap_or_else(|reason| misused("flow", &reason));
             arguments.run()?;
         }
+        #[cfg(feature = "video-file")]
+        Command::Classify(arguments) => {
+            arguments.check().unwrap_or_else(|reason| misused("classify", &reason));
+            return arguments.run();
+        }
+        #[cfg(feature = "video-file")]
+        Command::Reconstruct(arguments) => arguments.run()?,
+        #[cfg(feature = "video-file")]
+        Command::Encode(arguments) => arguments.run()?,
+        #[cfg(feature = "video-file")]
+        Command::Decode(arguments) => arguments.run()?,
         Command::ClassifyImage(arguments) => return arguments.run(),
         Command::ClassifyText(arguments) => return arguments.run(),
         Command::FillMask(arguments) => return arguments.run(),

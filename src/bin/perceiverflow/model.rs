@@ -60,9 +60,9 @@ impl FlowModelArguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArguments {
-    /// A folder with config.json and weights (model.safetensors or pytorch_model.bin), or builtin:NAME
+    /// A folder with config.json and weights, or a Hugging Face id (owner/name or owner/name@revision)
     #[arg(long, value_name = "MODEL", required = true)]
-    pub(crate) model: String,
+    model: String,
 
     /// Where it runs: auto (the first GPU this build can use, else the processor), cpu, cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value_t)]
@@ -75,4 +75,12 @@ pub(crate) struct ModelArguments {
     /// Inputs in one model call, 1 or more: more of them make better use of a GPU and take more memory
     #[arg(long, value_name = "INPUTS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch_size: u32,
+}
+
+impl ModelArguments {
+    /// The model as the tasks open it; one of the Hub is in the cache then.
+    pub(crate) fn source(&self) -> Result<&str> {
+        fetch(&self.model)?;
+        Ok(&self.model)
+    }
 }

@@ -10,7 +10,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Between two lines in a log.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Progress through the frames of a video, on standard error.
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unit {
+    name: &'static str,
+    speed: &'static str,
+}
+
+impl Unit {
+    pub(crate) const FRAMES: Self = Self { name: "frames", speed: "fps" };
+    pub(crate) const WINDOWS: Self = Self { name: "windows", speed: "windows/s" };
+}
+
+/// Progress through a video, on standard error.
 #[derive(Debug)]
 pub(crate) struct Progress {
     display: Display,
@@ -26,17 +38,18 @@ enum Display {
 }
 
 /// What the numbers follow from.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct State {
-    frames: u64,
+    unit: Unit,
+    done: u64,
     expected: Option<u64>,
     media: Duration,
     elapsed: Duration,
 }
 
 impl Progress {
-    /// Begins, with as many frames to come as `expected` says.
-    pub(crate) fn begin(expected: Option<u64>, quiet: bool) -> Self {
+    /// Begins, with as many frames or windows to come as `expected` says.
+    pub(crate) fn begin(expected: Option<u64>, unit: Unit, quiet: bool) -> Self {
         let begin = Instant::now();
         let display = if quiet {
             Display::Nothing
@@ -48,20 +61,20 @@ impl Progress {
         } else {
             Display::Lines { next: begin + LINE_EVERY }
         };
-        Self { display, begin, state: State { expected, ..State::default() } }
+        Self { display, begin, state: State { unit, done: 0, expected, media: Duration::ZERO, elapsed: Duration::ZERO } }
     }
 
-    /// One more frame is done, and with it everything up to `media` of the video.
-    pub(crate) fn frame(&mut self, media: Duration) {
+    /// One more is done, and with it everything up to `media` of the video.
+    pub(crate) fn step(&mut self, media: Duration) {
         let now = Instant::now();
-        self.state.frames += 1;
+        self.state.done += 1;
         self.state.media = media;
         self.state.elapsed = now - self.begin;
         match &mut self.display {
             Display::Nothing => {}
             Display::Bar(bar) => {
                 bar.set_message(self.state.describe());
-                bar.set_position(self.state.frames);
+                bar.set_position(self.state.done);
             }
             Display::Lines { next } if now >= *next => {
                 *next = now + LINE_EVERY;
@@ -93,19 +106,20 @@ impl Drop for Progress {
 }
 
 impl State {
-    /// Frames, speed and, where the end is known, time left: `120/185 frames, 3.1 fps, 0.10 x real time, 0:21 left`.
+    /// Count, speed and, where the end is known, time left: `120/185 frames, 3.1 fps, 0.10 x real time, 0:21 left`.
     fn describe(&self) -> String {
         let seconds = self.elapsed.as_secs_f64().max(1e-6);
-        let speed = self.frames as f64 / seconds;
+        let speed = self.done as f64 / seconds;
+        let Unit { name, speed: per_second } = self.unit;
         let real_time = self.media.as_secs_f64() / seconds;
         match self.expected {
             Some(expected) => {
                 // The expectation may be an estimate; the end is never behind.
-                let left = expected.saturating_sub(self.frames) as f64 / speed.max(1e-6);
+                let left = expected.saturating_sub(self.done) as f64 / speed.max(1e-6);
                 let left = clock(Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX));
-                format!("{}/{expected} frames, {speed:.1} fps, {real_time:.2} x real time, {left} left", self.frames)
+                format!("{}/{expected} {name}, {speed:.1} {per_second}, {real_time:.2} x real time, {left} left", self.done)
             }
-            None => format!("{} frames, {speed:.1} fps, {real_time:.2} x real time", self.frames),
+            None => format!("{} {name}, {speed:.1} {per_second}, {real_time:.2} x real time", self.done),
         }
     }
 }
@@ -123,7 +137,13 @@ mod tests {
 
     #[test]
     fn speed_and_time_left_follow_from_what_is_done() {
-        let state = State { frames: 120, expected: Some(180), media: Duration::from_secs(4), elapsed: Duration::from_secs(40) };
+        let state = State {
+            unit: Unit::FRAMES,
+            done: 120,
+            expected: Some(180),
+            media: Duration::from_secs(4),
+            elapsed: Duration::from_secs(40),
+        };
         assert_eq!(state.describe(), "120/180 frames, 3.0 fps, 0.10 x real time, 0:20 left");
         assert_eq!(State { expected: None, ..state }.describe(), "120 frames, 3.0 fps, 0.10 x real time");
         assert!(State { expected: Some(100), ..state }.describe().ends_with("0:00 left"));

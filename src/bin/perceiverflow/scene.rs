@@ -11,7 +11,12 @@ use perceiverflow::{
     video_file::{Ratio, Sound, VideoFormat, VideoWriter},
 };
 
-use crate::{interrupt::Interrupt, output::check_file, progress::Progress, series::Series};
+use crate::{
+    interrupt::Interrupt,
+    output::check_file,
+    progress::{Progress, Unit},
+    series::Series,
+};
 
 /// The sound of a scene comes from where its shapes are.
 const CHANNELS: u32 = 2;
@@ -92,7 +97,7 @@ impl Arguments {
         let sound = Sound::Samples { rate: SAMPLE_RATE, channels: CHANNELS };
         let mut writer = VideoWriter::create(&self.output, &format, sound)?;
         let mut track = Track::new(&scene, &format, self.frames);
-        let mut progress = Progress::begin(Some(u64::from(self.frames)), self.quiet);
+        let mut progress = Progress::begin(Some(u64::from(self.frames)), Unit::FRAMES, self.quiet);
         let mut next = Arc::new(scene.picture(0.0));
         for number in 0..u64::from(self.frames) {
             interrupt.check()?;
@@ -100,7 +105,7 @@ impl Arguments {
             let picture = next.clone();
             writer.write(&Frame { picture: picture.clone(), time, duration: Some(end - time) })?;
             writer.write_sound(track.up_to(end.as_secs_f64()))?;
-            progress.frame(end);
+            progress.step(end);
             if number + 1 < u64::from(self.frames) {
                 let [t0, t1] = [number, number + 1].map(|frame| frame as f32);
                 next = Arc::new(scene.picture(t1));

@@ -42,7 +42,7 @@ pub(crate) fn lines() -> impl Iterator<Item = Result<String>> {
 
 /// The texts of a `command`: those that were given, with `-` for the lines of standard input, or these lines alone. And how many there are,
 /// where that is known.
-pub(crate) fn texts(command: &str, given: &[String]) -> (Box<dyn Iterator<Item = Result<String>>>, Option<usize>) {
+pub(crate) fn texts<'a>(command: &str, given: &'a [String]) -> (Box<dyn Iterator<Item = Result<String>> + 'a>, Option<usize>) {
     if given.is_empty() && is_terminal() {
         misused(command, "give one TEXT or more, or - and type a text on each line");
     }
@@ -50,8 +50,8 @@ pub(crate) fn texts(command: &str, given: &[String]) -> (Box<dyn Iterator<Item =
         return (Box::new(lines()), None);
     }
     let expected = (!given.iter().any(|text| text == "-")).then_some(given.len());
-    let texts = given.to_vec().into_iter().flat_map(|text| -> Box<dyn Iterator<Item = _>> {
-        if text == "-" { Box::new(lines()) } else { Box::new(std::iter::once(Ok(text))) }
+    let texts = given.iter().flat_map(|text| -> Box<dyn Iterator<Item = _>> {
+        if text == "-" { Box::new(lines()) } else { Box::new(std::iter::once(Ok(text.clone()))) }
     });
     (Box::new(texts), expected)
 }

@@ -37,7 +37,7 @@ impl ClipShape {
     }
 
     /// The sample heard at `time`, counted from the start of the stream: the nearest one.
-    pub(super) fn place_of(&self, time: Duration) -> u64 {
+    pub fn place_of(&self, time: Duration) -> u64 {
         ((time.as_nanos() * u128::from(self.sample_rate) + SECOND / 2) / SECOND) as u64
     }
 

@@ -125,6 +125,7 @@ impl PerceiverForMultimodalAutoencoding {
     /// # Errors
     /// For points outside the outputs' grids.
     pub fn decode(&self, z: &Tensor, points: &Points, keep: bool) -> Result<Decoded<BTreeMap<String, Tensor>>> {
+        let z = &z.to_dtype(DType::F32)?;
         let query = self.decoder.query(z, points)?;
         let Decoded { logits, cross_attentions } = self.decoder.forward(&query.tokens, z, keep)?;
         let logits = self.postprocessor.forward(&MultimodalPostprocessor::split(&logits, &query.modality_sizes)?)?;

@@ -2,7 +2,7 @@
 
 use perceiverflow::{media::ClipShape, tasks::Autoencode};
 
-use super::{FieldMedia, at_rate, tensors, window_rate};
+use super::{FieldMedia, LabelMedia, at_rate, labels, tensors, window_rate};
 
 /// A head of a multimodal model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +35,8 @@ pub(crate) enum HeadMedia {
     Pictures,
     /// One channel of float32.
     Samples,
-    /// Lines for people.
-    Text,
-    /// One object for each window.
-    Json,
+    /// Labels to be read.
+    Labels(LabelMedia),
     /// The model's own numbers, float32 in the machine's byte order.
     Numbers(HeadKind),
 }
@@ -46,8 +44,6 @@ pub(crate) enum HeadMedia {
 impl HeadMedia {
     const PICTURES: &str = "video/x-raw";
     const SAMPLES: &str = "audio/x-raw";
-    const TEXT: &str = "text/x-raw";
-    const JSON: &str = "application/x-json";
     const HEAD: &str = "perceiver-head";
 
     /// What a fixed caps asks for, if it is one of them.
@@ -56,13 +52,11 @@ impl HeadMedia {
         Some(match structure.name().as_str() {
             Self::PICTURES => Self::Pictures,
             Self::SAMPLES => Self::Samples,
-            Self::TEXT => Self::Text,
-            Self::JSON => Self::Json,
             FieldMedia::TENSORS => {
                 let head = structure.get::<&str>(Self::HEAD).ok()?;
                 Self::Numbers(HeadKind::ALL.into_iter().find(|kind| kind.name() == head)?)
             }
-            _ => return None,
+            _ => Self::Labels(LabelMedia::of(caps)?),
         })
     }
 
@@ -71,7 +65,7 @@ impl HeadMedia {
         match self {
             Self::Pictures => HeadKind::Video,
             Self::Samples => HeadKind::Audio,
-            Self::Text | Self::Json => HeadKind::Labels,
+            Self::Labels(_) => HeadKind::Labels,
             Self::Numbers(head) => head,
         }
     }
@@ -123,14 +117,6 @@ fn samples() -> gst::structure::Builder {
     gst::Structure::builder(HeadMedia::SAMPLES).field("format", "F32LE").field("layout", "interleaved").field("channels", 1)
 }
 
-/// Labels as text or JSON.
-pub(crate) fn labels() -> gst::Caps {
-    gst::Caps::builder_full()
-        .structure(gst::Structure::builder(HeadMedia::TEXT).field("format", "utf8").build())
-        .structure(gst::Structure::new_empty(HeadMedia::JSON))
-        .build()
-}
-
 fn numbers(head: HeadKind) -> gst::structure::Builder {
     tensors("float32").field("perceiver-stage", "outputs").field(HeadMedia::HEAD, head.name())
 }
@@ -154,8 +140,9 @@ mod tests {
             })
             .collect();
         let numbers = HeadKind::ALL.map(HeadMedia::Numbers);
-        let plain = [HeadMedia::Pictures, HeadMedia::Samples, HeadMedia::Text, HeadMedia::Json];
-        assert_eq!(media, [&plain[..], &numbers].concat());
+        let labels = [LabelMedia::Text, LabelMedia::Json].map(HeadMedia::Labels);
+        let plain = [HeadMedia::Pictures, HeadMedia::Samples];
+        assert_eq!(media, [&plain[..], &labels, &numbers].concat());
         assert_eq!(HeadMedia::of(&super::super::any_latents()), None);
     }
 }

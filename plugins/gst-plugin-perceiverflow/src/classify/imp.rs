@@ -16,8 +16,10 @@ use std::{
 use gst::{glib, prelude::*, subclass::prelude::*};
 use perceiverflow::{Error, media::ClipStats};
 
-use super::{CAT, names::Names, settings::Settings, stream::Stream};
-use crate::{caps, flush::Flush, lateness::Lateness, multimodal::MultimodalModel, report::Report, result_pad::ResultPad};
+use super::{CAT, settings::Settings, stream::Stream};
+use crate::{
+    caps, flush::Flush, lateness::Lateness, multimodal::MultimodalModel, names::Names, report::Report, result_pad::ResultPad,
+};
 
 /// The element's state. Only the streaming thread of `sink` cuts windows, asks the model and pushes; that of `audio_sink` hands its
 /// sound to `state` and goes. Queries, properties and events from downstream come from other threads.

@@ -73,7 +73,6 @@
 mod imp;
 mod latency;
 mod line;
-mod names;
 mod settings;
 mod stream;
 

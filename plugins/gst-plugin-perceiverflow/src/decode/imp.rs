@@ -24,6 +24,7 @@ use crate::{
     bus,
     caps::{self, HeadKind, HeadMedia},
     multimodal::MultimodalModel,
+    names::Names,
     settings::InferenceSettings,
     stage::{self, Placed, Stage, WindowStage, lock},
     tensor_bytes,
@@ -35,7 +36,7 @@ pub struct Decode {
     stage: Stage,
     settings: Mutex<Settings>,
     /// The classes' names from a file.
-    names: Mutex<Option<Vec<Arc<str>>>>,
+    names: Mutex<Option<Names>>,
     output: Mutex<Option<Output>>,
 }
 
@@ -173,7 +174,7 @@ impl WindowStage for Decode {
         let joined = match media {
             HeadMedia::Pictures => Some(Joined::new(Units::new(shape, shape.samples_per_frame), size.0 * size.1 * 3, period)),
             HeadMedia::Samples => Some(Joined::new(Units::new(shape, 1), 1, period)),
-            HeadMedia::Text | HeadMedia::Json | HeadMedia::Numbers(_) => None,
+            HeadMedia::Labels(_) | HeadMedia::Numbers(_) => None,
         };
         let processing = model.decoding(head).map_err(wrong)?;
         *lock(&self.output) = Some(Output { media, head, size, processing, joined });

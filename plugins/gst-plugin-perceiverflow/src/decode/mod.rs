@@ -17,7 +17,7 @@
 //! |---|---|---|
 //! | `video` | `video/x-raw` | T frames of RGB for each window |
 //! | `audio` | `audio/x-raw` | float32 samples, one channel, at the model's rate |
-//! | `labels` | `text/x-raw` | for each window lines as `speech 0.93`, the surest first |
+//! | `labels` | `text/x-raw` | for each window lines as `speech 93%`, the surest first |
 //! | `labels` | `application/x-json` | for each window one object, with the end of its line |
 //! | all | `other/tensors` | the head's own numbers, float32; `perceiver-head` in the caps says whose |
 //!

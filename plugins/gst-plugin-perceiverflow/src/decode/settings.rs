@@ -1,15 +1,15 @@
 //! The properties of `perceiverdecode` that are its own: defaults, ranges, when they may change.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use gst::{glib, prelude::*};
 use perceiverflow::{
-    Error, Result,
+    Result,
     tasks::{Region, VideoQueries},
 };
 
 use super::Head;
-use crate::{caps::HeadKind, settings::CHECKED};
+use crate::{caps::HeadKind, names::Names, settings::CHECKED};
 
 /// What is asked, and what is said of it.
 #[derive(Clone, Debug)]
@@ -128,14 +128,9 @@ impl Settings {
     ///
     /// # Errors
     /// When the file cannot be read or does not have `classes` lines.
-    pub(super) fn names(&self, classes: usize) -> Result<Option<Vec<Arc<str>>>> {
-        let Some(path) = self.labels_file.as_deref().filter(|path| !path.is_empty()).map(Path::new) else { return Ok(None) };
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        let names: Vec<Arc<str>> = text.lines().map(|line| line.trim().into()).collect();
-        if names.len() != classes {
-            return Err(Error::format(path, format!("{} lines; accepted are {classes}, one for each class", names.len())));
-        }
-        Ok(Some(names))
+    pub(super) fn names(&self, classes: usize) -> Result<Option<Names>> {
+        let path = self.labels_file.as_deref().filter(|path| !path.is_empty());
+        path.map(|path| Names::read(Path::new(path), classes)).transpose()
     }
 }
 
@@ -155,16 +150,5 @@ mod tests {
             assert_eq!(again.serialize().unwrap(), default.serialize().unwrap(), "{}", spec.name());
             assert!(spec.nick() != spec.name() && spec.blurb().is_some(), "{}", spec.name());
         }
-    }
-
-    #[test]
-    fn names_come_from_the_file_if_they_are_as_many_as_the_classes() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "speech\nKäse \r\n").unwrap();
-        let settings = Settings { labels_file: file.path().to_str().map(Into::into), ..Settings::default() };
-        let names = settings.names(2).unwrap().unwrap();
-        assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["speech", "Käse"]);
-        assert!(settings.names(3).unwrap_err().to_string().contains("2 lines; accepted are 3"));
-        assert!(Settings::default().names(3).unwrap().is_none());
     }
 }

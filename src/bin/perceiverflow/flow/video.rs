@@ -19,18 +19,15 @@ use perceiverflow::{
 };
 
 use crate::{
-    interrupt::Interrupt,
+    interrupt::{ATTENTION, Interrupt},
     model::FlowModelArguments,
     output::{check_file, complain},
-    progress::Progress,
+    progress::{Progress, Unit},
     series::Series,
 };
 
 /// Frames that may wait between two stages: enough to even out their pace, few enough to hold in memory.
 const QUEUE: usize = 4;
-
-/// How long Ctrl-C may go unnoticed while the model is busy.
-const ATTENTION: Duration = Duration::from_millis(100);
 
 /// How long the other stages have to end after a failure, so that no library is torn down under them. A long model call is not
 /// waited for.
@@ -63,7 +60,7 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
         complain(&format!("warning: {} cannot hold {stream}", job.output.unwrap_or(Path::new("")).display()));
     }
 
-    let progress = Progress::begin(reader.frames(), job.quiet);
+    let progress = Progress::begin(reader.frames(), Unit::FRAMES, job.quiet);
     let (frames, decoded) = bounded(QUEUE);
     let (estimates, estimated) = bounded(QUEUE);
     let decoding = stage("decode", move || decode(reader, &frames))?;
@@ -213,7 +210,7 @@ impl Sink<'_> {
             draw_flow(Arc::make_mut(&mut frame.picture), &field, self.style)?;
             writer.write(&frame)?;
         }
-        self.progress.frame(frame.time);
+        self.progress.step(frame.time);
         Ok(())
     }
 }

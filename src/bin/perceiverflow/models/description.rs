@@ -76,7 +76,9 @@ impl<'a> Description<'a> {
             row(if number == 0 { "files" } else { "" }, &format!("{name}, {}", bytes(*size)));
         }
         let labels = self.labels();
-        row("labels", &labels.len().to_string());
+        if !labels.is_empty() {
+            row("labels", &labels.len().to_string());
+        }
         let shown = if all_labels { labels.len() } else { FIRST_LABELS.min(labels.len()) };
         for (number, label) in labels[..shown].iter().enumerate() {
             row(&format!("{number:>12}"), label);
@@ -95,7 +97,8 @@ fn cost_of_a_call(cost: &Cost) -> String {
         ("self-attention", cost.self_attention),
         ("decoder", cost.decoder),
     ];
-    let parts: Vec<String> = parts.iter().map(|(name, flop)| format!("{name} {}", rounded(*flop))).collect();
+    let parts: Vec<String> =
+        parts.iter().filter(|(_, flop)| *flop > 0.0).map(|(name, flop)| format!("{name} {}", rounded(*flop))).collect();
     let example = cost.example.map(|flop| format!("; {} as the published example runs it", rounded(flop))).unwrap_or_default();
     format!("{} GFLOP ({}){example}", rounded(cost.total()), parts.join(", "))
 }

@@ -11,19 +11,18 @@ use gst_video::VideoFrameRef;
 use perceiverflow::{
     Error,
     engine::Answer,
-    formats::json_lines,
     media::{Frame, Labels},
 };
 
 use super::{Classify, Loaded, lock};
 use crate::{
-    caps::{self, HeadMedia},
+    caps::{self, LabelMedia},
     classify::{
         CAT,
         settings::LabelSettings,
         stream::{Admission, Content, Media, Outcome, Step, Stream, Tag},
     },
-    convert,
+    convert, label_bytes,
     multimodal::{Job, Reply, ReplyTicket},
     queue::Leaky,
     report::Loss,
@@ -179,8 +178,8 @@ impl Classify {
         let source = self.source_of_text()?;
         let place = Place { window: outcome.meta.window.id, start: outcome.pts, duration: outcome.shown };
         pad.push(&source, &caps::labels(), place, |caps| {
-            let media = HeadMedia::of(caps).ok_or(gst::FlowError::NotNegotiated)?;
-            Ok(written(outcome, media, &source.stream_id))
+            let media = LabelMedia::of(caps).ok_or(gst::FlowError::NotNegotiated)?;
+            Ok(label_bytes::write(&outcome.meta, outcome.pts, media, &source.stream_id))
         })
     }
 
@@ -279,21 +278,4 @@ impl Classify {
 fn chosen(answer: Answer, loaded: &Loaded, choice: LabelSettings) -> perceiverflow::Result<Labels> {
     let labels = loaded.model.task().labels(&answer.values()?).top(choice.top_k as usize, choice.threshold);
     Ok(loaded.names.as_ref().map_or_else(|| labels.clone(), |names| names.rename(&labels)))
-}
-
-/// Labels as downstream wants them; nothing where there are none.
-fn written(outcome: &Outcome, media: HeadMedia, stream: &str) -> Option<Vec<u8>> {
-    let labels = &outcome.meta.labels;
-    if labels.as_slice().is_empty() {
-        return None;
-    }
-    let text = match media {
-        HeadMedia::Json => {
-            let start = Duration::from(outcome.meta.window.stream_time.unwrap_or(outcome.pts));
-            let window = Some(start..start + outcome.meta.window.duration.into());
-            json_lines::labels(&json_lines::Source { input: stream, window, model: &outcome.meta.window.model_hash }, labels)
-        }
-        _ => labels.as_slice().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
-    };
-    Some(text.into_bytes())
 }

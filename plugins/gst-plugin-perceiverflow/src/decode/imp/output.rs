@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use gst::prelude::*;
-use perceiverflow::{
-    formats::json_lines::{self, Source},
-    media::{Label, Labels},
-    tasks::{Head as Asked, ReconstructionError, VideoQueries},
-};
+use perceiverflow::tasks::{Head as Asked, ReconstructionError, VideoQueries};
 
 use super::{Decode, lock};
 use crate::{
     caps::HeadMedia,
     decode::joined::{Joined, Piece},
+    label_bytes,
     meta::{LabelsMeta, WindowMeta},
     stage::{Placed, flow_error, post_result},
     tensor_bytes,
@@ -59,38 +56,28 @@ impl Decode {
     fn give_labels(&self, placed: &Placed, scores: &[f32], media: HeadMedia) -> Result<(), gst::FlowError> {
         let model = lock(&self.stage.model).clone().ok_or(gst::FlowError::Flushing)?;
         let settings = lock(&self.settings).clone();
-        let labels = self.named(&model.task().labels(scores)).top(settings.top_k as usize, settings.threshold);
+        let labels = model.task().labels(scores).top(settings.top_k as usize, settings.threshold);
+        let labels = lock(&self.names).as_ref().map_or_else(|| labels.clone(), |names| names.rename(&labels));
         let meta = LabelsMeta { labels, window: placed.meta.window.clone() };
         post_result(self, |structure| meta.write(structure));
-        let mut buffer = match media {
-            HeadMedia::Numbers(_) => tensor_bytes::write(scores),
-            _ if meta.labels.as_slice().is_empty() => {
-                let gap = gst::event::Gap::builder(placed.pts).duration(meta.window.duration);
-                self.stage.srcpad.push_event(gap.build());
-                return Ok(());
-            }
-            HeadMedia::Json => gst::Buffer::from_mut_slice(self.line(placed, &meta).into_bytes()),
-            _ => gst::Buffer::from_mut_slice(lines(&meta.labels).into_bytes()),
+        let bytes = match media {
+            HeadMedia::Labels(media) => label_bytes::write(&meta, placed.pts, media, &self.stream()),
+            _ => Some(tensor_bytes::bytes(scores)),
         };
+        let Some(bytes) = bytes else {
+            let gap = gst::event::Gap::builder(placed.pts).duration(meta.window.duration);
+            self.stage.srcpad.push_event(gap.build());
+            return Ok(());
+        };
+        let mut buffer = gst::Buffer::from_mut_slice(bytes);
         meta.attach(buffer.get_mut().expect("a new buffer has one owner"));
         self.push(buffer, placed.pts, &WindowMeta { inputs: None, ..placed.meta.clone() })
     }
 
-    /// The labels under their names from a file, if there is one.
-    fn named(&self, labels: &Labels) -> Labels {
-        let names = lock(&self.names);
-        let Some(names) = &*names else { return labels.clone() };
-        let named = |label: &Label| Label { name: names[label.index].clone(), ..label.clone() };
-        Labels::new(labels.as_slice().iter().map(named).collect())
-    }
-
-    /// A window's labels as one line of JSON. It names the stream, and its own place by stream time.
-    fn line(&self, placed: &Placed, meta: &LabelsMeta) -> String {
+    /// The name of the stream that windows are of.
+    fn stream(&self) -> String {
         let start = self.stage.sinkpad.sticky_event::<gst::event::StreamStart>(0);
-        let stream = start.as_ref().map(|start| start.stream_id().to_owned()).unwrap_or_default();
-        let begins = meta.window.stream_time.unwrap_or(placed.pts);
-        let window = Duration::from(begins)..Duration::from(begins + meta.window.duration);
-        json_lines::labels(&Source { input: &stream, window: Some(window), model: &meta.window.model_hash }, &meta.labels)
+        start.map(|start| start.stream_id().to_owned()).unwrap_or_default()
     }
 
     /// How far an answer is from its window, where that is there and all of it was asked for.
@@ -154,10 +141,4 @@ fn frame(levels: &[f32], width: usize, height: usize) -> gst::Buffer {
         row.iter_mut().zip(levels).for_each(|(byte, level)| *byte = (level * 255.0).round().clamp(0.0, 255.0) as u8);
     }
     gst::Buffer::from_mut_slice(bytes)
-}
-
-/// A line for each label, as `speech 0.93`.
-fn lines(labels: &Labels) -> String {
-    let lines: Vec<String> = labels.as_slice().iter().map(|label| format!("{} {:.2}", label.name, label.confidence)).collect();
-    lines.join("\n")
 }

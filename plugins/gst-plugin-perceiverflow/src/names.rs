@@ -9,14 +9,14 @@ use perceiverflow::{
 
 /// A name for each class, by its number.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Names(Vec<Arc<str>>);
+pub(crate) struct Names(Vec<Arc<str>>);
 
 impl Names {
     /// Reads a file with a name in each line, one for each of `classes` classes.
     ///
     /// # Errors
     /// When the file cannot be read or has another number of lines.
-    pub(super) fn read(path: &Path, classes: usize) -> Result<Self> {
+    pub(crate) fn read(path: &Path, classes: usize) -> Result<Self> {
         let refuse = |given: String| {
             let accepted = format!("a file with {classes} lines, a name for each class of the model");
             Error::option("labels-file", format!("{}: {given}", path.display()), accepted)
@@ -27,7 +27,7 @@ impl Names {
     }
 
     /// The same labels under these names.
-    pub(super) fn rename(&self, labels: &Labels) -> Labels {
+    pub(crate) fn rename(&self, labels: &Labels) -> Labels {
         let rename = |label: &Label| Label { name: self.0.get(label.index).unwrap_or(&label.name).clone(), ..label.clone() };
         Labels::new(labels.as_slice().iter().map(rename).collect())
     }

@@ -1,0 +1,141 @@
+//! The three heads against Hugging Face's model.
+
+use gst::prelude::*;
+use gstperceiverflow::meta::{LabelsMeta, WindowMeta};
+
+use crate::stage::{PERIOD, Recorded, Run, WINDOWS, assert_close, line, model, numbers, text, times};
+
+/// `perceiverdecode` of the shared model.
+fn decode(properties: &str) -> String {
+    format!("queue ! perceiverdecode model={} {properties}", model())
+}
+
+fn encode() -> String {
+    format!("queue ! perceiverencode name=encode model={}", model())
+}
+
+#[test]
+fn one_encoding_serves_three_heads_whose_numbers_are_the_references() {
+    let [video, audio, labels] = ["video", "audio", "labels"].map(|head| {
+        let decode = decode(&format!("head={head} name=decode-{head}"));
+        format!("latents. ! {decode} ! other/tensors ! appsink name=out-{head} sync=false")
+    });
+    let run = Run::new(&line("", &format!("{} ! tee name=latents {video} {audio} {labels}", encode())));
+    let recorded = Recorded::open();
+    run.push_all(&recorded);
+    for (head, name) in [("video", "out.image"), ("audio", "out.audio"), ("labels", "out.label")] {
+        let samples = run.pull(&format!("out-{head}"));
+        assert_eq!(times(&samples), [(0, 80), (80, 80), (160, 80), (240, 80)], "{head}");
+        for (window, sample) in samples.iter().enumerate() {
+            assert_close(&numbers(sample), &recorded.answer(name, window), &format!("{head} of window {window}"));
+            let meta = WindowMeta::of(sample.buffer().unwrap()).unwrap();
+            assert_eq!(meta.window.id, window as u64);
+            assert_eq!(meta.window.running_time, Some(PERIOD * (2 * window as u64)));
+        }
+        assert_eq!(run.stat(&format!("decode-{head}"), "windows-out"), WINDOWS as u64);
+    }
+    assert_eq!(run.stat("encode", "windows-in"), WINDOWS as u64, "each window was encoded once");
+    assert_eq!(run.stat("encode", "windows-out"), WINDOWS as u64);
+}
+
+#[test]
+fn pictures_and_sound_come_out_in_step() {
+    let media = ["video/x-raw", "audio/x-raw"]
+        .map(|media| format!("latents. ! {} ! {media} ! appsink name=out-{} sync=false", decode(""), &media[..5]));
+    let run = Run::new(&line("", &format!("{} ! tee name=latents {} {}", encode(), media[0], media[1])));
+    let recorded = Recorded::open();
+    run.push_all(&recorded);
+
+    let frames = run.pull("out-video");
+    let expected: Vec<(u64, u64)> = (0..8).map(|frame| (frame * 40, 40)).collect();
+    assert_eq!(times(&frames), expected);
+    for (number, frame) in frames.iter().enumerate() {
+        let levels = &recorded.answer("out.image", number / 2)[number % 2 * 192..][..192];
+        let bytes = frame.buffer().unwrap().map_readable().unwrap();
+        let furthest = bytes.iter().zip(levels).map(|(&byte, level)| (f32::from(byte) - (level * 255.0).clamp(0.0, 255.0)).abs());
+        assert!(furthest.fold(0.0, f32::max) <= 0.51, "frame {number}");
+        let error = WindowMeta::of(frame.buffer().unwrap()).unwrap().error.expect("the window came along");
+        assert!(error.mse > 0.0 && (error.decibels + 10.0 * error.mse.log10()).abs() < 1e-9, "{error:?}");
+    }
+
+    let sound = run.pull("out-audio");
+    assert_eq!(times(&sound), [(0, 80), (80, 80), (160, 80), (240, 80)]);
+    for (window, samples) in sound.iter().enumerate() {
+        assert_close(&numbers(samples), &recorded.answer("out.audio", window), "sound");
+        assert!(WindowMeta::of(samples.buffer().unwrap()).unwrap().error.is_some());
+    }
+}
+
+#[test]
+fn labels_are_lines_json_and_messages() {
+    let forms = ["text", "json"].map(|form| {
+        let caps = if form == "text" { "text/x-raw" } else { "application/x-json" };
+        let decode = decode(&format!("name=decode-{form} top-k=2"));
+        format!("latents. ! {decode} ! {caps} ! appsink name={form} sync=false")
+    });
+    let run = Run::new(&line("", &format!("{} ! tee name=latents {} {}", encode(), forms[0], forms[1])));
+    let recorded = Recorded::open();
+    run.push_all(&recorded);
+    let (lines, objects) = (run.pull("text"), run.pull("json"));
+    assert_eq!((times(&lines), times(&objects)), (times(&lines), times(&lines)));
+    for (window, (lines, object)) in lines.iter().zip(&objects).enumerate() {
+        let scores = recorded.answer("out.label", window);
+        let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
+        let meta = LabelsMeta::of(lines.buffer().unwrap()).unwrap();
+        let first = &meta.labels.as_slice()[0];
+        assert_eq!((first.index, meta.labels.as_slice().len()), (best, 2));
+        assert_eq!(text(lines).lines().next().unwrap(), format!("LABEL_{best} {:.0}%", first.confidence * 100.0));
+        assert_eq!(text(lines).lines().count(), 2);
+        let object = text(object);
+        let label = format!(r#"{{"index":{best},"label":"LABEL_{best}""#);
+        assert!(object.contains(&label) && object.ends_with("}\n"), "{object}");
+        assert_eq!(object.contains(r#""start":0.08,"end":0.16,"#), window == 1, "{object}");
+    }
+    let results = run.results("decode-text");
+    let windows: Vec<u64> = results.iter().map(|result| result.get("window-id").unwrap()).collect();
+    assert_eq!(windows, [0, 1, 2, 3]);
+    assert!(results.iter().all(|result| result.name() == "perceiver-result" && result.has_field("model-hash")));
+}
+
+#[test]
+fn fewer_queries_give_a_smaller_picture_and_names_come_from_a_file() {
+    let names = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(names.path(), "a\nb\nc\nd\ne\nf\ng\n").unwrap();
+    let small = decode("query-stride=2 query-roi=3,1,5,4");
+    let named = decode(&format!("head=labels top-k=1 labels-file={}", names.path().to_str().unwrap()));
+    let run = Run::new(&line(
+        "",
+        &format!(
+            "{} ! tee name=latents latents. ! {small} ! video/x-raw ! appsink name=small sync=false latents. ! {named} ! text/x-raw \
+             ! appsink name=named sync=false",
+            encode()
+        ),
+    ));
+    let recorded = Recorded::open();
+    run.push_all(&recorded);
+    let (frames, lines) = (run.pull("small"), run.pull("named"));
+    let caps = frames[0].caps().unwrap().structure(0).unwrap();
+    assert_eq!((caps.get::<i32>("width").unwrap(), caps.get::<i32>("height").unwrap()), (3, 2));
+    let level = recorded.answer("out.image", 0)[(8 + 3) * 3];
+    let byte = frames[0].buffer().unwrap().map_readable().unwrap()[0];
+    assert_eq!(byte, (level * 255.0).round().clamp(0.0, 255.0) as u8, "the first pixel is row 1, column 3");
+    assert!(WindowMeta::of(frames[0].buffer().unwrap()).unwrap().error.is_none(), "not all of it was asked for");
+    assert!(lines.iter().all(|line| text(line).starts_with(|c: char| ('a'..='g').contains(&c))));
+}
+
+#[test]
+fn no_label_above_the_threshold_is_a_gap() {
+    let run =
+        Run::new(&line("", &format!("{} ! {} ! text/x-raw ! appsink name=out sync=false", encode(), decode("threshold=1"))));
+    let gaps = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = gaps.clone();
+    run.element("out").static_pad("sink").unwrap().add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if let Some(gst::EventView::Gap(gap)) = info.event().map(|event| event.view()) {
+            seen.lock().unwrap().push(gap.get().0.mseconds());
+        }
+        gst::PadProbeReturn::Ok
+    });
+    run.push_all(&Recorded::open());
+    assert!(run.pull("out").is_empty());
+    assert_eq!(*gaps.lock().unwrap(), [0, 80, 160, 240]);
+}

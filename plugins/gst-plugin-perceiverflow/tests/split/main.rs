@@ -1,0 +1,11 @@
+//! The split elements from outside: a recorded stream in, what the reference model says of it out.
+//!
+//! Every warning of GLib or GStreamer is fatal here, as with `G_DEBUG=fatal_warnings`.
+
+mod heads;
+mod leaky;
+mod pads;
+mod recording;
+mod refusals;
+mod stage;
+mod timeline;

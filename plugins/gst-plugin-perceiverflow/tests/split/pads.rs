@@ -1,0 +1,86 @@
+//! Streams that are missing, come late, or go.
+
+use gst::prelude::*;
+
+use crate::stage::{PERIOD, Recorded, Run, audio_source, line, model, numbers, times, video_source};
+
+#[test]
+fn video_alone_has_silent_windows_and_audio_alone_black_ones() {
+    for (source, sink) in [(video_source(), "video"), (audio_source(), "audio")] {
+        let run = Run::new(&format!(
+            "perceiverpreprocess name=windows model={} ! appsink name=out sync=false {source} ! windows.{sink}_sink",
+            model()
+        ));
+        let recorded = Recorded::open();
+        for number in 0..4 {
+            let buffer = if sink == "video" { recorded.frame(number) } else { recorded.sound(number) };
+            run.source(sink).push_buffer(buffer).unwrap();
+        }
+        run.end();
+        let windows = run.pull("out");
+        assert_eq!(times(&windows), [(0, 80), (80, 80)], "{sink}");
+        for window in &windows {
+            let numbers = numbers(window);
+            let (image, audio) = numbers.split_at(2 * 3 * 8 * 8);
+            let is_there = |numbers: &[f32]| numbers.iter().any(|&number| number != 0.0);
+            assert_eq!((is_there(image), is_there(audio)), (sink == "video", sink == "audio"));
+        }
+    }
+}
+
+#[test]
+fn missing_sound_is_silence_a_dropped_window_or_an_error() {
+    for missing in ["silence", "drop", "error"] {
+        let run = Run::new(&line(&format!("missing-audio={missing}"), "appsink name=out sync=false"));
+        let recorded = Recorded::open();
+        run.push(&recorded, 0..2);
+        for number in 2..4 {
+            run.source("video").push_buffer(recorded.frame(number)).unwrap();
+        }
+        run.end();
+        match missing {
+            "silence" => assert_eq!(times(&run.pull("out")), [(0, 80), (80, 80)]),
+            "drop" => {
+                assert_eq!(times(&run.pull("out")), [(0, 80)]);
+                assert_eq!(run.stat("windows", "windows-dropped"), 1);
+            }
+            _ => assert!(run.error().contains("missing-audio"), "the error names the property"),
+        }
+    }
+}
+
+#[test]
+fn a_gap_in_the_sound_advances_time() {
+    let run = Run::new(&line("", "appsink name=out sync=false"));
+    let recorded = Recorded::open();
+    for number in 0..4 {
+        run.source("video").push_buffer(recorded.frame(number)).unwrap();
+    }
+    (0..2).for_each(|number| assert!(run.source("audio").push_buffer(recorded.sound(number)).is_ok()));
+    for number in 2..5 {
+        let gap = gst::event::Gap::builder(PERIOD * number).duration(PERIOD).build();
+        assert!(run.source("audio").send_event(gap), "in its place behind the sound");
+    }
+    run.source("video").push_buffer(recorded.frame(4)).unwrap();
+    let out = run.element("out").downcast::<gst_app::AppSink>().unwrap();
+    let windows = [(); 2].map(|()| out.pull_sample().unwrap());
+    assert_eq!(times(&windows), [(0, 80), (80, 80)], "nobody waited for sound that will not come");
+}
+
+#[test]
+fn a_pad_that_is_removed_is_not_waited_for() {
+    let run = Run::new(&line("", "appsink name=out sync=false"));
+    let recorded = Recorded::open();
+    run.push(&recorded, 0..3);
+    let out = run.element("out").downcast::<gst_app::AppSink>().unwrap();
+    assert_eq!(times(&[out.pull_sample().unwrap()]), [(0, 80)]);
+    let (windows, audio) = (run.element("windows"), run.element("audio"));
+    let pad = windows.static_pad("audio_sink").unwrap();
+    audio.static_pad("src").unwrap().unlink(&pad).unwrap();
+    windows.release_request_pad(&pad);
+    for number in 3..6 {
+        run.source("video").push_buffer(recorded.frame(number)).unwrap();
+    }
+    run.source("video").end_of_stream().unwrap();
+    assert_eq!(times(&run.pull("out")), [(80, 80), (160, 80)]);
+}

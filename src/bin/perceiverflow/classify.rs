@@ -1,0 +1,110 @@
+//! `perceiverflow classify`: what is seen and heard in videos, window by window.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+use perceiverflow::{
+    Error, Result,
+    formats::{web_vtt, write_beside},
+    tasks::{Autoencode, Head},
+};
+
+use crate::{
+    clips::{ClipArguments, Windows},
+    interrupt::Interrupt,
+    labelling::LabelArguments,
+    model::ModelArguments,
+    output::{check_file, complain, report},
+};
+
+/// What is seen and heard in videos or sound files, for each window of a multimodal model.
+///
+/// A file that cannot be read is named on standard error, the rest goes on, and the exit code is 1.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  perceiverflow classify --model deepmind/multimodal-perceiver clip.mp4
+  perceiverflow classify --model my-model --json --top-k 1 *.mp4 > labels.jsonl
+  perceiverflow classify --model my-model clip.mp4 --vtt clip.vtt --threshold 0.5")]
+pub(crate) struct Arguments {
+    /// Video or sound files
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+
+    /// Write the labels of the only INPUT as WebVTT cues to this file, instead of to standard output
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    vtt: Option<PathBuf>,
+
+    /// Overwrite a file that exists
+    #[arg(short = 'y', long)]
+    overwrite: bool,
+
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+
+    #[command(flatten)]
+    labels: LabelArguments,
+
+    #[command(flatten)]
+    clips: ClipArguments,
+
+    #[command(flatten)]
+    model: ModelArguments,
+}
+
+impl Arguments {
+    /// Whether the arguments go together, beyond what the parser knows.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.vtt.is_some() && self.inputs.len() > 1 {
+            return Err("--vtt goes with one INPUT".into());
+        }
+        Ok(())
+    }
+
+    /// Does the work.
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        if let Some(vtt) = &self.vtt {
+            check_file(vtt, self.overwrite, &[&self.inputs[0]])?;
+        }
+        let interrupt = Interrupt::listen();
+        let task = self.model.open_multimodal()?;
+        let mut code = ExitCode::SUCCESS;
+        for input in &self.inputs {
+            match self.classify(input, &task, &interrupt) {
+                Err(error) if self.inputs.len() == 1 || matches!(error, Error::Interrupted) => return Err(error),
+                Err(error) => {
+                    complain(&error.to_string());
+                    code = ExitCode::FAILURE;
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(code)
+    }
+
+    fn classify(&self, input: &Path, task: &Autoencode, interrupt: &Interrupt) -> Result<()> {
+        let windows = Windows::read(input, &self.clips, task)?;
+        let (name, mut cues) = (input.to_string_lossy(), web_vtt::HEADER.to_owned());
+        let progress = windows.encode(task, &self.model, self.quiet, interrupt, |encoded| {
+            let scores = task.decode(&encoded.iter().map(|window| &window.latents).collect::<Vec<_>>(), Head::Labels)?;
+            encoded.iter().zip(scores).try_for_each(|(window, scores)| {
+                let (range, labels) = (window.time..window.end(), task.labels(&scores));
+                if self.vtt.is_some() {
+                    cues += &web_vtt::cue(&range, &self.labels.chosen(&labels));
+                    return Ok(());
+                }
+                report(&self.labels.line(&name, Some(range), task.hash(), &labels))
+            })
+        })?;
+        if let Some(vtt) = &self.vtt {
+            write_beside(vtt, |file| file.write_all(cues.as_bytes()))?;
+        }
+        progress.finish();
+        Ok(())
+    }
+}

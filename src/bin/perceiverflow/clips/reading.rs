@@ -1,0 +1,179 @@
+//! A file to windows, on a thread of its own: decoding, cutting and scaling go on while the model computes.
+
+use std::{
+    path::{Path, PathBuf},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use perceiverflow::{
+    Error, Result,
+    media::{ClipStats, ClipStream, ClipWindow},
+    tasks::{Autoencode, ClipInputs, ClipPreprocessor, Latents},
+    video_file::{Media, MediaReader, VideoFormat},
+};
+
+use super::ClipArguments;
+use crate::{
+    interrupt::{ATTENTION, Interrupt},
+    model::ModelArguments,
+    output::complain,
+    progress::{Progress, Unit},
+};
+
+/// Windows that may wait for the model, besides those of its next call.
+const QUEUE: usize = 2;
+
+/// One window, ready for the model.
+#[derive(Debug)]
+struct Window {
+    time: Duration,
+    duration: Duration,
+    inputs: ClipInputs,
+}
+
+/// One window as the model remembers it.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    /// When it begins.
+    pub(crate) time: Duration,
+    /// How long it lasts: less than the model's window where the media end within it.
+    pub(crate) duration: Duration,
+    pub(crate) latents: Latents,
+}
+
+impl Encoded {
+    /// When it ends.
+    pub(crate) fn end(&self) -> Duration {
+        self.time + self.duration
+    }
+}
+
+/// The windows of a file as they come.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    path: PathBuf,
+    windows: Receiver<Result<Window>>,
+    reading: JoinHandle<(ClipStats, u64)>,
+    /// Size and clock of the pictures; none where the file has no video.
+    pub(crate) video: Option<VideoFormat>,
+    pub(crate) has_sound: bool,
+    /// How many to expect, as far as the file tells.
+    expected: Option<u64>,
+}
+
+impl Windows {
+    /// Opens `path` and begins to read.
+    pub(crate) fn read(path: &Path, arguments: &ClipArguments, task: &Autoencode) -> Result<Self> {
+        let preprocessor = task.preprocessor(arguments.framing());
+        let shape = preprocessor.shape();
+        let reader = MediaReader::open(path, shape.sample_rate)?;
+        let (video, has_sound) = (reader.video_format(), reader.has_sound());
+        let options = arguments.options(&shape, video.is_some(), has_sound);
+        let stride = shape.time_of((options.stride_frames * shape.samples_per_frame) as u64);
+        let expected = reader.duration().map(|duration| duration.div_duration_f64(stride).ceil() as u64);
+        let cutter = ClipWindow::new(shape, options)?;
+        let (sender, windows) = bounded(QUEUE);
+        let refused = |error: std::io::Error| Error::Stopped { model: "reading".into(), reason: error.to_string() };
+        let reading = std::thread::Builder::new()
+            .name("read".into())
+            .spawn(move || send_all(reader, cutter, preprocessor, &sender))
+            .map_err(refused)?;
+        Ok(Self { path: path.to_owned(), windows, reading, video, has_sound, expected })
+    }
+
+    /// Encodes every window, a batch in one call, and hands each batch on; then says what the file lacked. What comes back is to be finished
+    /// when all is written.
+    pub(crate) fn encode(
+        self,
+        task: &Autoencode,
+        model: &ModelArguments,
+        quiet: bool,
+        interrupt: &Interrupt,
+        mut take: impl FnMut(&[Encoded]) -> Result<()>,
+    ) -> Result<Progress> {
+        let mut progress = Progress::begin(self.expected, Unit::WINDOWS, quiet);
+        loop {
+            let windows = self.next_batch(model.batch_size as usize, interrupt)?;
+            if windows.is_empty() {
+                break;
+            }
+            let latents = task.encode(&windows.iter().map(|window| &window.inputs).collect::<Vec<_>>())?;
+            let encoded = windows.iter().zip(latents);
+            let encoded = encoded.map(|(window, latents)| Encoded { time: window.time, duration: window.duration, latents });
+            let encoded: Vec<Encoded> = encoded.collect();
+            take(&encoded)?;
+            encoded.iter().for_each(|window| progress.step(window.end()));
+        }
+        self.finish()?;
+        Ok(progress)
+    }
+
+    /// The next windows, at most `batch` of them; fewer only at the end.
+    fn next_batch(&self, batch: usize, interrupt: &Interrupt) -> Result<Vec<Window>> {
+        let mut windows = Vec::new();
+        while windows.len() < batch {
+            interrupt.check()?;
+            match self.windows.recv_timeout(ATTENTION) {
+                Ok(window) => windows.push(window?),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Ok(windows)
+    }
+
+    fn finish(self) -> Result<()> {
+        let path = self.path.display();
+        let ended = self.reading.join();
+        let (stats, damaged) = ended.map_err(|_| Error::Stopped { model: "reading".into(), reason: "it panicked".into() })?;
+        if damaged > 0 {
+            complain(&format!("warning: {path}: {damaged} damaged packets were skipped"));
+        }
+        if stats.dropped > 0 {
+            complain(&format!("warning: {path}: {} windows were left out, partial or without sound", stats.dropped));
+        }
+        if stats.windows == 0 {
+            return Err(Error::format(&self.path, "not a single window; accepted are longer files, or --partial-window pad"));
+        }
+        Ok(())
+    }
+}
+
+/// Sends every window on. Ends early when nobody listens any more.
+fn send_all(
+    mut reader: MediaReader,
+    mut cutter: ClipWindow,
+    preprocessor: ClipPreprocessor,
+    windows: &Sender<Result<Window>>,
+) -> (ClipStats, u64) {
+    let pass_on = |cutter: &mut ClipWindow| -> Result<bool> {
+        while let Some(clip) = cutter.next()? {
+            let window = Window { time: clip.time, duration: clip.duration, inputs: preprocessor.preprocess(&clip)? };
+            if windows.send(Ok(window)).is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    let mut run = || -> Result<()> {
+        while let Some(media) = reader.next_media()? {
+            match media {
+                Media::Frame(frame) => cutter.push_frame(frame)?,
+                Media::Audio(chunk) => cutter.push_audio(chunk)?,
+            }
+            if !pass_on(&mut cutter)? {
+                return Ok(());
+            }
+        }
+        cutter.finish(ClipStream::Video);
+        cutter.finish(ClipStream::Audio);
+        pass_on(&mut cutter).map(drop)
+    };
+    if let Err(error) = run() {
+        // Nobody listens when this cannot be said.
+        let _ = windows.send(Err(error));
+    }
+    (cutter.stats(), reader.damaged())
+}
