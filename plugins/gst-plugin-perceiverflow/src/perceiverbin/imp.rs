@@ -185,7 +185,7 @@ impl PerceiverBin {
         let first = self.worker(self.task());
         let others =
             [self.flow.upcast_ref(), self.classify.upcast_ref(), self.overlay.upcast_ref(), self.preprocess.upcast_ref()];
-        let heads = self.heads.iter().map(|head| head.upcast_ref());
+        let heads = self.heads.iter().map(Cast::upcast_ref);
         let all = [first].into_iter().chain(others).chain([self.encode.upcast_ref()]).chain(heads);
         all.filter(move |element: &&gst::Element| element.find_property(property).is_some())
     }
