@@ -79,21 +79,13 @@ pub(crate) struct QueryArguments {
     query_stride: u32,
 
     /// Ask for a part of the model's picture only, in its pixels
-    #[arg(long = "roi", value_name = "X,Y,WIDTH,HEIGHT", value_parser = region)]
+    #[arg(long = "roi", value_name = "X,Y,WIDTH,HEIGHT")]
     region: Option<Region>,
 }
 
 impl QueryArguments {
     pub(crate) fn queries(&self) -> VideoQueries {
         VideoQueries { stride: self.query_stride as usize, region: self.region }
-    }
-}
-
-fn region(text: &str) -> Result<Region, String> {
-    let numbers: Option<Vec<usize>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
-    match numbers.as_deref() {
-        Some(&[x, y, width, height]) if width > 0 && height > 0 => Ok(Region { x, y, width, height }),
-        _ => Err("accepted is X,Y,WIDTH,HEIGHT in pixels, the last two 1 or more".into()),
     }
 }
 
