@@ -315,9 +315,8 @@ mod tests {
                 let weight = (score - largest).exp() * f64::from(problem.scales[input]);
                 total += (score - largest).exp();
                 weights += weight;
-                for f in 0..FEATURES {
-                    features[f] += weight * f64::from(problem.features[input * FEATURES + f]);
-                }
+                let of_input = &problem.features[input * FEATURES..];
+                features.iter_mut().zip(of_input).for_each(|(sum, &feature)| *sum += weight * f64::from(feature));
                 (0..3).for_each(|axis| axes[axis][place[axis]] += weight);
             }
             let close = |given: f32, expected: f64| {

@@ -56,10 +56,10 @@ impl OpticalFlowDecoder {
     /// # Errors
     /// When the number of queries is not that of the output's tokens.
     pub fn answer(&self, inputs: &Inputs, z: &Tensor, keep: bool) -> Result<Decoded> {
-        if let ([(_, block)], Some(folded), false) = (inputs.blocks.as_slice(), self.decoder.folded(), keep) {
-            if let Some(logits) = folded.forward(&Tokens::of(block)?, z, None)? {
-                return Ok(Decoded { logits: self.field(&logits)?, cross_attentions: None });
-            }
+        if let ([(_, block)], Some(folded), false) = (inputs.blocks.as_slice(), self.decoder.folded(), keep)
+            && let Some(logits) = folded.forward(&Tokens::of(block)?, z, None)?
+        {
+            return Ok(Decoded { logits: self.field(&logits)?, cross_attentions: None });
         }
         self.forward(&inputs.dense()?, z, keep)
     }
