@@ -60,10 +60,17 @@ impl FillMask {
     /// # Errors
     /// When the model cannot be found or read, is no masked language model, or the device is not there.
     pub fn open(source: &str, device: DeviceChoice, precision: Precision) -> Result<Self> {
+        Self::of(&Checkpoint::open(source)?, device, precision)
+    }
+
+    /// The same from a checkpoint that is open already.
+    ///
+    /// # Errors
+    /// When it is no masked language model, or the device is not there.
+    pub fn of(checkpoint: &Checkpoint, device: DeviceChoice, precision: Precision) -> Result<Self> {
         let device = device.open()?;
-        let checkpoint = Checkpoint::open(source)?;
-        let Model::MaskedLM(model) = Model::build(&checkpoint, &device, precision)? else {
-            return Err(Model::refused(&checkpoint, "PerceiverForMaskedLM"));
+        let Model::MaskedLM(model) = Model::build(checkpoint, &device, precision)? else {
+            return Err(Model::refused(checkpoint, "PerceiverForMaskedLM"));
         };
         Ok(Self::new(model, checkpoint.tokenizer()?, checkpoint.config(), device, checkpoint.hash().to_owned()))
     }
