@@ -1,6 +1,10 @@
 //! Every caps of this plugin, in one place.
 
+mod texts;
+
 use gst_video::VideoFormat;
+
+pub(crate) use self::texts::{any_text, is_markup, text};
 
 /// The pixel formats whose bytes `convert` reads and writes, those nearest to the model's RGB first.
 pub(crate) const FORMATS: [VideoFormat; 9] = [

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`perceiveropticalflow`](opticalflow) | passes video through with the flow between its frames as metadata |
 //! | [`perceiveroverlay`](overlay) | draws what the metadata says |
+//! | [`perceivertext`](text) | fills the gaps of subtitles or says what they are about |
 //! | [`perceiverflow`](perceiverbin) | both in one bin |
 //!
 //! Rust applications read the metadata with [`meta::FlowMeta`] and [`meta::LabelsMeta`].
@@ -12,6 +13,7 @@ mod bus;
 mod caps;
 mod colour;
 mod convert;
+mod flush;
 mod lateness;
 pub mod meta;
 mod models;
@@ -23,6 +25,7 @@ pub mod perceiverbin;
 mod queue;
 mod report;
 mod settings;
+pub mod text;
 
 use gst::{glib, prelude::*};
 
@@ -34,6 +37,7 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     Leaky::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     opticalflow::register(plugin)?;
     overlay::register(plugin)?;
+    text::register(plugin)?;
     perceiverbin::register(plugin)
 }
 
