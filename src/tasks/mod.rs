@@ -12,6 +12,7 @@ mod optical_flow;
 mod queries;
 mod raw;
 mod reconstruction_error;
+mod task;
 mod text;
 
 pub use autoencode::{Autoencode, Latents};
@@ -27,3 +28,4 @@ pub use optical_flow::{OpticalFlow, Tiling};
 pub use queries::{Head, Region, VideoQueries};
 pub use raw::RawModel;
 pub use reconstruction_error::ReconstructionError;
+pub use task::Task;

@@ -1,5 +1,7 @@
 //! Which outputs of a window are asked for.
 
+use std::str::FromStr;
+
 use crate::error::{Error, Result};
 
 /// A rectangle of a video, in pixels of the model's output.
@@ -13,6 +15,19 @@ pub struct Region {
     pub width: usize,
     /// Rows, 1 or more.
     pub height: usize,
+}
+
+impl FromStr for Region {
+    type Err = Error;
+
+    /// Reads `x,y,width,height`.
+    fn from_str(text: &str) -> Result<Self> {
+        let numbers: Option<Vec<usize>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+        match numbers.as_deref() {
+            Some(&[x, y, width, height]) if width > 0 && height > 0 => Ok(Self { x, y, width, height }),
+            _ => Err(Error::option("query-roi", text, "x,y,width,height in pixels, width and height 1 or more")),
+        }
+    }
 }
 
 /// Which pixels of a video are asked for: every `stride`-th of every `stride`-th row in a region. The others cost nothing.
@@ -92,6 +107,14 @@ mod tests {
         assert_eq!((queries.size(GRID).unwrap(), queries.points(GRID).unwrap()), ((2, 2), vec![0, 2, 8, 10, 12, 14, 20, 22]));
         let corner = VideoQueries { stride: 1, region: Some(Region { x: 3, y: 1, width: 1, height: 2 }) };
         assert_eq!((corner.size(GRID).unwrap(), corner.points(GRID).unwrap()), ((1, 2), vec![7, 11, 19, 23]));
+    }
+
+    #[test]
+    fn regions_are_read() {
+        assert_eq!("3, 1,5,4".parse::<Region>().unwrap(), Region { x: 3, y: 1, width: 5, height: 4 });
+        for wrong in ["", "1,2,3", "1,2,3,4,5", "1,2,0,4", "-1,0,2,2", "a,b,c,d"] {
+            assert!(wrong.parse::<Region>().unwrap_err().to_string().contains("x,y,width,height"), "{wrong}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! | element | what it does |
 //! |---|---|
 //! | [`perceiveropticalflow`](opticalflow) | passes video through with the flow between its frames as metadata |
+//! | [`perceiverclassify`](classify) | passes video or audio through with the labels of its windows as metadata |
 //! | [`perceiveroverlay`](overlay) | draws what the metadata says |
 //! | [`perceivertext`](text) | fills the gaps of subtitles or says what they are about |
 //! | [`perceiverflow`](perceiverbin) | both in one bin |
@@ -11,8 +12,11 @@
 
 mod bus;
 mod caps;
+pub mod classify;
 mod colour;
 mod convert;
+pub mod decode;
+pub mod encode;
 mod flush;
 mod lateness;
 pub mod meta;
@@ -24,19 +28,37 @@ mod pace;
 pub mod perceiverbin;
 mod queue;
 mod report;
+mod result_pad;
 mod settings;
+mod sound;
+mod stage;
+mod tensor_bytes;
 pub mod text;
+mod window_settings;
 
 use gst::{glib, prelude::*};
 
 pub use plugin::plugin_register_static;
 pub use queue::Leaky;
+pub use settings::ResultPolicy;
+pub use window_settings::{MissingAudio, PartialWindow, ResizeMode};
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     meta::register();
-    Leaky::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    for enumeration in [
+        Leaky::static_type(),
+        ResultPolicy::static_type(),
+        MissingAudio::static_type(),
+        PartialWindow::static_type(),
+        ResizeMode::static_type(),
+    ] {
+        enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    }
     opticalflow::register(plugin)?;
+    classify::register(plugin)?;
     overlay::register(plugin)?;
+    encode::register(plugin)?;
+    decode::register(plugin)?;
     text::register(plugin)?;
     perceiverbin::register(plugin)
 }

@@ -11,6 +11,20 @@ use crate::{models::Key, queue::Leaky};
 /// Why a property's value always has the type that is asked for.
 pub(crate) const CHECKED: &str = "GObject checks the type of a property's value";
 
+/// Where a result goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[enum_type(name = "GstPerceiverResultPolicy")]
+#[repr(i32)]
+pub enum ResultPolicy {
+    /// On the frames that come after it is known.
+    #[default]
+    #[enum_value(name = "Persist: no delay, each frame carries the newest result", nick = "persist")]
+    Persist,
+    /// On the frame it was made for.
+    #[enum_value(name = "Aligned: the video is delayed so that each result sits on its own frame", nick = "aligned")]
+    Aligned,
+}
+
 /// What the model is, and how its worker batches. Read when the element starts.
 #[derive(Clone, Debug)]
 pub(crate) struct ModelSettings {

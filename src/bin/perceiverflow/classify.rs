@@ -1,7 +1,7 @@
 //! `perceiverflow classify`: what is seen and heard in videos, window by window.
 
 use std::{
-    fmt::Write as _,
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -10,17 +10,15 @@ use clap::Args;
 use perceiverflow::{
     Error, Result,
     formats::{web_vtt, write_beside},
-    media::Labels,
-    tasks::{Autoencode, ClipInputs, Head, Latents},
+    tasks::{Autoencode, Head},
 };
 
 use crate::{
-    clips::{ClipArguments, Window, Windows},
+    clips::{ClipArguments, Windows},
     interrupt::Interrupt,
     labelling::LabelArguments,
     model::ModelArguments,
     output::{check_file, complain, report},
-    progress::{Progress, Unit},
 };
 
 /// What is seen and heard in videos or sound files, for each window of a multimodal model.
@@ -91,36 +89,22 @@ impl Arguments {
 
     fn classify(&self, input: &Path, task: &Autoencode, interrupt: &Interrupt) -> Result<()> {
         let windows = Windows::read(input, &self.clips, task)?;
-        let mut progress = Progress::begin(windows.expected, Unit::WINDOWS, self.quiet);
         let (name, mut cues) = (input.to_string_lossy(), web_vtt::HEADER.to_owned());
-        loop {
-            let batch = windows.next_batch(self.model.batch_size as usize, interrupt)?;
-            if batch.is_empty() {
-                break;
-            }
-            for (window, labels) in batch.iter().zip(labels(task, &batch)?) {
-                let range = window.time..window.time + window.duration;
+        let progress = windows.encode(task, &self.model, self.quiet, interrupt, |encoded| {
+            let scores = task.decode(&encoded.iter().map(|window| &window.latents).collect::<Vec<_>>(), Head::Labels)?;
+            encoded.iter().zip(scores).try_for_each(|(window, scores)| {
+                let (range, labels) = (window.time..window.end(), task.labels(&scores));
                 if self.vtt.is_some() {
-                    let _ = write!(cues, "{}", web_vtt::cue(&range, &self.labels.chosen(&labels)));
-                } else {
-                    report(&self.labels.line(&name, Some(range), task.hash(), &labels))?;
+                    cues += &web_vtt::cue(&range, &self.labels.chosen(&labels));
+                    return Ok(());
                 }
-                progress.step(window.time + window.duration);
-            }
-        }
-        windows.finish()?;
+                report(&self.labels.line(&name, Some(range), task.hash(), &labels))
+            })
+        })?;
         if let Some(vtt) = &self.vtt {
-            write_beside(vtt, |file| std::io::Write::write_all(file, cues.as_bytes()))?;
+            write_beside(vtt, |file| file.write_all(cues.as_bytes()))?;
         }
         progress.finish();
         Ok(())
     }
-}
-
-/// The labels of several windows, by one call of the encoder and one of the decoder.
-fn labels(task: &Autoencode, windows: &[Window]) -> Result<Vec<Labels>> {
-    let inputs: Vec<&ClipInputs> = windows.iter().map(|window| &window.inputs).collect();
-    let latents = task.encode(&inputs)?;
-    let scores = task.decode(&latents.iter().collect::<Vec<&Latents>>(), Head::Labels)?;
-    Ok(scores.iter().map(|scores| task.labels(scores)).collect())
 }

@@ -4,18 +4,17 @@ use std::{
     fs::File,
     io::Write,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use clap::{Args, ValueEnum};
 use perceiverflow::{
     Error, Result,
     formats::{PendingFile, latents::LatentsReader, web_vtt},
-    tasks::{Autoencode, Head, Latents},
+    tasks::{Autoencode, Head},
 };
 
 use crate::{
-    clips::{Kind, QueryArguments, Reconstruction},
+    clips::{Encoded, Kind, QueryArguments, Reconstruction},
     interrupt::Interrupt,
     labelling::LabelArguments,
     model::ModelArguments,
@@ -96,7 +95,7 @@ impl Arguments {
                 let there = Kind { video: head == HeadName::Video, sound: head == HeadName::Audio };
                 let kind = Kind::of(output, there)?;
                 let mut file = Reconstruction::create(output, kind, &task, self.queries.queries(), None)?;
-                series.each(|windows| file.push(&windows.iter().map(|(t, d, z)| (*t, *d, z)).collect::<Vec<_>>()))?;
+                series.each(|windows| file.push(windows))?;
                 file.finish()?;
             }
             // The parser asks for an output.
@@ -121,9 +120,9 @@ impl Arguments {
     fn each_label(&self, series: &mut Series<'_>, cues: bool, mut write: impl FnMut(&str) -> Result<()>) -> Result<()> {
         let (task, source) = (series.task, series.reader.info().source.clone());
         series.each(|windows| {
-            let scores = task.decode(&windows.iter().map(|(_, _, latents)| latents).collect::<Vec<_>>(), Head::Labels)?;
-            windows.iter().zip(scores).try_for_each(|((time, duration, _), scores)| {
-                let (range, labels) = (*time..*time + *duration, task.labels(&scores));
+            let scores = task.decode(&windows.iter().map(|window| &window.latents).collect::<Vec<_>>(), Head::Labels)?;
+            windows.iter().zip(scores).try_for_each(|(window, scores)| {
+                let (range, labels) = (window.time..window.end(), task.labels(&scores));
                 write(&match cues {
                     true => web_vtt::cue(&range, &self.labels.chosen(&labels)),
                     false => self.labels.line(&source, Some(range), task.hash(), &labels),
@@ -143,17 +142,17 @@ struct Series<'a> {
 }
 
 impl Series<'_> {
-    fn each(&mut self, mut take: impl FnMut(&[(Duration, Duration, Latents)]) -> Result<()>) -> Result<()> {
+    fn each(&mut self, mut take: impl FnMut(&[Encoded]) -> Result<()>) -> Result<()> {
         let numbers: Vec<usize> = (0..self.reader.windows()).collect();
         for numbers in numbers.chunks(self.batch) {
             self.interrupt.check()?;
             let read = |&number: &usize| {
                 let window = self.reader.read(number)?;
-                Ok((window.time, window.duration, self.task.latents(window.values)?))
+                Ok(Encoded { time: window.time, duration: window.duration, latents: self.task.latents(window.values)? })
             };
             let windows = numbers.iter().map(read).collect::<Result<Vec<_>>>()?;
             take(&windows)?;
-            windows.iter().for_each(|(time, duration, _)| self.progress.step(*time + *duration));
+            windows.iter().for_each(|window| self.progress.step(window.end()));
         }
         Ok(())
     }

@@ -6,15 +6,13 @@ use clap::Args;
 use perceiverflow::{
     Result,
     formats::latents::{LatentsInfo, LatentsWindow, LatentsWriter},
-    tasks::ClipInputs,
 };
 
 use crate::{
-    clips::{ClipArguments, Windows},
+    clips::{ClipArguments, Encoded, Windows},
     interrupt::Interrupt,
     model::ModelArguments,
     output::check_file,
-    progress::{Progress, Unit},
 };
 
 /// A video or sound file to the latents of its windows, which `perceiverflow decode` can be asked about at any time.
@@ -59,20 +57,11 @@ impl Arguments {
         let source = self.input.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let info = LatentsInfo { model_hash: task.hash().to_owned(), source, dims: task.latent_dims() };
         let mut writer = LatentsWriter::create(&self.output, info)?;
-        let mut progress = Progress::begin(windows.expected, Unit::WINDOWS, self.quiet);
-        loop {
-            let batch = windows.next_batch(self.model.batch_size as usize, &interrupt)?;
-            if batch.is_empty() {
-                break;
-            }
-            let latents = task.encode(&batch.iter().map(|window| &window.inputs).collect::<Vec<&ClipInputs>>())?;
-            for (window, latents) in batch.iter().zip(latents) {
-                let (time, duration) = (window.time, window.duration);
-                writer.push(&LatentsWindow { time, duration, values: latents.to_vec()? })?;
-                progress.step(time + duration);
-            }
-        }
-        windows.finish()?;
+        let progress = windows.encode(&task, &self.model, self.quiet, &interrupt, |encoded| {
+            encoded.iter().try_for_each(|Encoded { time, duration, latents }| {
+                writer.push(&LatentsWindow { time: *time, duration: *duration, values: latents.to_vec()? })
+            })
+        })?;
         writer.finish()?;
         progress.finish();
         Ok(())

@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use perceiverflow::{Result, tasks::ClipInputs};
+use perceiverflow::Result;
 
 use crate::{
     clips::{ClipArguments, Kind, QueryArguments, Reconstruction, Windows},
     interrupt::Interrupt,
     model::ModelArguments,
     output::check_file,
-    progress::{Progress, Unit},
 };
 
 /// A video and its sound as a multimodal model remembers them: encoded to latents and decoded again, window by window.
@@ -61,18 +60,7 @@ impl Arguments {
         let kind = Kind::of(&self.output, Kind { video: windows.video.is_some(), sound: windows.has_sound })?;
         let source = windows.video.map(|format| (format, self.clips.framing()));
         let mut file = Reconstruction::create(&self.output, kind, &task, self.queries.queries(), source)?;
-        let mut progress = Progress::begin(windows.expected, Unit::WINDOWS, self.quiet);
-        loop {
-            let batch = windows.next_batch(self.model.batch_size as usize, &interrupt)?;
-            if batch.is_empty() {
-                break;
-            }
-            let latents = task.encode(&batch.iter().map(|window| &window.inputs).collect::<Vec<&ClipInputs>>())?;
-            let encoded: Vec<_> = batch.iter().zip(&latents).map(|(window, z)| (window.time, window.duration, z)).collect();
-            file.push(&encoded)?;
-            batch.iter().for_each(|window| progress.step(window.time + window.duration));
-        }
-        windows.finish()?;
+        let progress = windows.encode(&task, &self.model, self.quiet, &interrupt, |encoded| file.push(encoded))?;
         file.finish()?;
         progress.finish();
         Ok(())

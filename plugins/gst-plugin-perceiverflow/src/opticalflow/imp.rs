@@ -12,12 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use gst::{glib, prelude::*, subclass::prelude::*};
 use perceiverflow::Error;
 
-use super::{CAT, field_pad::FieldPad, model::FlowModel, settings::Settings, stream::Stream};
-use crate::{caps, lateness::Lateness, report::Report};
+use super::{CAT, model::FlowModel, settings::Settings, stream::Stream};
+use crate::{caps, flush::Flush, lateness::Lateness, report::Report, result_pad::ResultPad};
 
 /// The element's state. Only the streaming thread pushes; queries, properties and events from downstream come from other threads.
 ///
@@ -26,7 +25,7 @@ use crate::{caps, lateness::Lateness, report::Report};
 pub struct OpticalFlow {
     sinkpad: gst::Pad,
     srcpad: gst::Pad,
-    field_pad: Mutex<Option<Arc<FieldPad>>>,
+    field_pad: Mutex<Option<Arc<ResultPad>>>,
     settings: Mutex<Settings>,
     model: Mutex<Option<Arc<FlowModel>>>,
     stream: Mutex<Option<Stream>>,
@@ -35,8 +34,7 @@ pub struct OpticalFlow {
     lateness: Mutex<Lateness>,
     /// The delays of frames and fields that were last announced.
     announced: Mutex<Option<[Duration; 2]>>,
-    /// Dropping the sender wakes the streaming thread.
-    flush: Mutex<(Option<Sender<()>>, Receiver<()>)>,
+    flush: Flush,
     live: AtomicBool,
 }
 
@@ -86,16 +84,10 @@ impl ObjectSubclass for OpticalFlow {
             report: Mutex::default(),
             lateness: Mutex::default(),
             announced: Mutex::default(),
-            flush: Mutex::new(flush_channel()),
+            flush: Flush::default(),
             live: AtomicBool::new(false),
         }
     }
-}
-
-/// A channel on which nothing is ever sent: it ends with its sender.
-fn flush_channel() -> (Option<Sender<()>>, Receiver<()>) {
-    let (sender, receiver) = bounded(0);
-    (Some(sender), receiver)
 }
 
 impl ObjectImpl for OpticalFlow {
@@ -185,7 +177,7 @@ impl ElementImpl for OpticalFlow {
         let pad = Self::source(template, gst::PadFlags::empty());
         pad.set_active(true).ok()?;
         lock(&self.flows).add_pad(&pad);
-        *lock(&self.field_pad) = Some(Arc::new(FieldPad::new(pad.clone())));
+        *lock(&self.field_pad) = Some(Arc::new(ResultPad::new(pad.clone())));
         self.obj().add_pad(&pad).ok()?;
         Some(pad)
     }
@@ -204,7 +196,7 @@ impl ElementImpl for OpticalFlow {
         match transition {
             gst::StateChange::NullToReady => self.check_settings()?,
             gst::StateChange::ReadyToPaused => self.start()?,
-            gst::StateChange::PausedToReady => self.wake(),
+            gst::StateChange::PausedToReady => self.flush.wake(),
             _ => {}
         }
         let changed = self.parent_change_state(transition);
@@ -256,7 +248,7 @@ impl OpticalFlow {
         *lock(&self.announced) = None;
         lock(&self.flows).reset();
         self.live.store(false, Ordering::Relaxed);
-        self.resume();
+        self.flush.resume();
         Ok(())
     }
 
@@ -298,15 +290,5 @@ impl OpticalFlow {
                 false
             }
         }
-    }
-
-    /// Wakes the streaming thread if it waits for the model, and keeps it from waiting.
-    fn wake(&self) {
-        lock(&self.flush).0 = None;
-    }
-
-    /// Lets the streaming thread wait again.
-    fn resume(&self) {
-        *lock(&self.flush) = flush_channel();
     }
 }

@@ -59,7 +59,7 @@
 //! the old one's size; windows on their way finish with the old one.
 
 mod delay;
-mod field_pad;
+mod field_bytes;
 mod imp;
 mod latency;
 mod model;
@@ -72,7 +72,7 @@ use gst::{glib, prelude::*};
 
 use crate::bus;
 
-pub use settings::{ResultPolicy, Scale};
+pub use settings::Scale;
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("perceiveropticalflow", gst::DebugColorFlags::empty(), Some("Perceiver IO optical flow"))
@@ -91,8 +91,6 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    for enumeration in [ResultPolicy::static_type(), Scale::static_type()] {
-        enumeration.mark_as_plugin_api(gst::PluginAPIFlags::empty());
-    }
+    Scale::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     gst::Element::register(Some(plugin), "perceiveropticalflow", gst::Rank::NONE, OpticalFlow::static_type())
 }

@@ -3,21 +3,7 @@
 use gst::{glib, prelude::*};
 use perceiverflow::{Result, media::PairWindow, tasks::Tiling};
 
-use crate::settings::{CHECKED, InferenceSettings};
-
-/// Where a result goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
-#[enum_type(name = "GstPerceiverResultPolicy")]
-#[repr(i32)]
-pub enum ResultPolicy {
-    /// On the frames that come after it is known.
-    #[default]
-    #[enum_value(name = "Persist: no delay, each frame carries the newest result", nick = "persist")]
-    Persist,
-    /// On the frame it was made for.
-    #[enum_value(name = "Aligned: the video is delayed so that each result sits on its own frame", nick = "aligned")]
-    Aligned,
-}
+use crate::settings::{CHECKED, InferenceSettings, ResultPolicy};
 
 /// How frames meet the model's tile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]

@@ -12,11 +12,12 @@ use perceiverflow::{
 use super::{
     delay::{DelayLine, Front},
     model::{FlowTicket, FlowWindow, Tag},
-    settings::{ResultPolicy, StreamSettings},
+    settings::StreamSettings,
 };
 use crate::{
     meta::{FlowMeta, ResultWindow},
     queue::{Claim, Leaky, Offer, SharedQueue},
+    settings::ResultPolicy,
 };
 
 /// A result that is on its way to frames.

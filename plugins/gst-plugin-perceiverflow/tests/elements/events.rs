@@ -2,7 +2,7 @@
 
 use gst::prelude::*;
 use gst_video::VideoFormat;
-use gstperceiverflow::{Leaky, meta::FlowMeta, opticalflow::ResultPolicy};
+use gstperceiverflow::{Leaky, ResultPolicy, meta::FlowMeta};
 
 use crate::stage::{PERIOD, Stage, busy, element, frame, info};
 

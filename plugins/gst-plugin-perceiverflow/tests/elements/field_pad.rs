@@ -3,7 +3,7 @@
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::VideoFormat;
-use gstperceiverflow::{meta::FlowMeta, opticalflow::ResultPolicy};
+use gstperceiverflow::{ResultPolicy, meta::FlowMeta};
 use perceiverflow::formats::flo;
 
 use crate::stage::{PERIOD, Stage, element, info};

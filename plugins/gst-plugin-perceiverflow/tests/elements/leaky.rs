@@ -2,7 +2,7 @@
 
 use gst::prelude::*;
 use gst_video::VideoFormat;
-use gstperceiverflow::{Leaky, opticalflow::ResultPolicy};
+use gstperceiverflow::{Leaky, ResultPolicy};
 
 use crate::stage::{PERIOD, Stage, busy, element, info, number};
 

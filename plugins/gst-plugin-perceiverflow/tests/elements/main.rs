@@ -3,6 +3,8 @@
 //! Every warning of GLib or GStreamer is fatal here, as with `G_DEBUG=fatal_warnings`.
 
 mod bin;
+mod classify;
+mod clip;
 mod events;
 mod field_pad;
 mod latency;

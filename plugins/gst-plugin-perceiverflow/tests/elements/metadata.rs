@@ -2,10 +2,7 @@
 
 use gst::prelude::*;
 use gst_video::{VideoFormat, VideoInfo};
-use gstperceiverflow::{
-    meta::FlowMeta,
-    opticalflow::{ResultPolicy, Scale},
-};
+use gstperceiverflow::{ResultPolicy, meta::FlowMeta, opticalflow::Scale};
 use perceiverflow::{
     compute::{DeviceChoice, Precision},
     media::Picture,

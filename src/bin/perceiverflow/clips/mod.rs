@@ -11,7 +11,7 @@ use perceiverflow::{
 };
 
 pub(crate) use self::{
-    reading::{Window, Windows},
+    reading::{Encoded, Windows},
     reconstruction::{Kind, Reconstruction},
 };
 use crate::model::ModelArguments;

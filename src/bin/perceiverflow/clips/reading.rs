@@ -10,14 +10,16 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use perceiverflow::{
     Error, Result,
     media::{ClipStats, ClipStream, ClipWindow},
-    tasks::{Autoencode, ClipInputs, ClipPreprocessor},
+    tasks::{Autoencode, ClipInputs, ClipPreprocessor, Latents},
     video_file::{Media, MediaReader, VideoFormat},
 };
 
 use super::ClipArguments;
 use crate::{
     interrupt::{ATTENTION, Interrupt},
+    model::ModelArguments,
     output::complain,
+    progress::{Progress, Unit},
 };
 
 /// Windows that may wait for the model, besides those of its next call.
@@ -25,12 +27,27 @@ const QUEUE: usize = 2;
 
 /// One window, ready for the model.
 #[derive(Debug)]
-pub(crate) struct Window {
+struct Window {
+    time: Duration,
+    duration: Duration,
+    inputs: ClipInputs,
+}
+
+/// One window as the model remembers it.
+#[derive(Debug)]
+pub(crate) struct Encoded {
     /// When it begins.
     pub(crate) time: Duration,
     /// How long it lasts: less than the model's window where the media end within it.
     pub(crate) duration: Duration,
-    pub(crate) inputs: ClipInputs,
+    pub(crate) latents: Latents,
+}
+
+impl Encoded {
+    /// When it ends.
+    pub(crate) fn end(&self) -> Duration {
+        self.time + self.duration
+    }
 }
 
 /// The windows of a file as they come.
@@ -43,7 +60,7 @@ pub(crate) struct Windows {
     pub(crate) video: Option<VideoFormat>,
     pub(crate) has_sound: bool,
     /// How many to expect, as far as the file tells.
-    pub(crate) expected: Option<u64>,
+    expected: Option<u64>,
 }
 
 impl Windows {
@@ -66,8 +83,35 @@ impl Windows {
         Ok(Self { path: path.to_owned(), windows, reading, video, has_sound, expected })
     }
 
+    /// Encodes every window, a batch in one call, and hands each batch on; then says what the file lacked. What comes back is to be finished
+    /// when all is written.
+    pub(crate) fn encode(
+        self,
+        task: &Autoencode,
+        model: &ModelArguments,
+        quiet: bool,
+        interrupt: &Interrupt,
+        mut take: impl FnMut(&[Encoded]) -> Result<()>,
+    ) -> Result<Progress> {
+        let mut progress = Progress::begin(self.expected, Unit::WINDOWS, quiet);
+        loop {
+            let windows = self.next_batch(model.batch_size as usize, interrupt)?;
+            if windows.is_empty() {
+                break;
+            }
+            let latents = task.encode(&windows.iter().map(|window| &window.inputs).collect::<Vec<_>>())?;
+            let encoded = windows.iter().zip(latents);
+            let encoded = encoded.map(|(window, latents)| Encoded { time: window.time, duration: window.duration, latents });
+            let encoded: Vec<Encoded> = encoded.collect();
+            take(&encoded)?;
+            encoded.iter().for_each(|window| progress.step(window.end()));
+        }
+        self.finish()?;
+        Ok(progress)
+    }
+
     /// The next windows, at most `batch` of them; fewer only at the end.
-    pub(crate) fn next_batch(&self, batch: usize, interrupt: &Interrupt) -> Result<Vec<Window>> {
+    fn next_batch(&self, batch: usize, interrupt: &Interrupt) -> Result<Vec<Window>> {
         let mut windows = Vec::new();
         while windows.len() < batch {
             interrupt.check()?;
@@ -80,8 +124,7 @@ impl Windows {
         Ok(windows)
     }
 
-    /// Ends, and says what the file lacked.
-    pub(crate) fn finish(self) -> Result<()> {
+    fn finish(self) -> Result<()> {
         let path = self.path.display();
         let ended = self.reading.join();
         let (stats, damaged) = ended.map_err(|_| Error::Stopped { model: "reading".into(), reason: "it panicked".into() })?;

@@ -1,6 +1,6 @@
 //! Decoded windows to a file of video and sound.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
 use perceiverflow::{
     Error, Result,
@@ -8,6 +8,8 @@ use perceiverflow::{
     tasks::{Autoencode, Framing, Head, Latents, VideoQueries},
     video_file::{Ratio, Sound, SoundWriter, TimeBase, VideoFormat, VideoWriter},
 };
+
+use super::Encoded;
 
 /// Extensions of files that hold sound alone.
 const SOUND_FILES: [&str; 4] = ["wav", "m4a", "ogg", "opus"];
@@ -86,18 +88,15 @@ impl<'a> Reconstruction<'a> {
     }
 
     /// Asks for the pictures and the sound of windows that follow each other, and writes what is settled.
-    pub(crate) fn push(&mut self, windows: &[(Duration, Duration, &Latents)]) -> Result<()> {
-        let latents: Vec<&Latents> = windows.iter().map(|(_, _, latents)| *latents).collect();
+    pub(crate) fn push(&mut self, windows: &[Encoded]) -> Result<()> {
+        let latents: Vec<&Latents> = windows.iter().map(|window| &window.latents).collect();
         if self.video.is_some() {
             let levels = self.task.decode(&latents, Head::Video(self.queries))?;
-            windows.iter().zip(levels).try_for_each(|((time, duration, _), levels)| self.push_video(*time, *duration, levels))?;
+            windows.iter().zip(levels).try_for_each(|(window, levels)| self.push_video(window, levels))?;
         }
         if self.sound.is_some() {
             let samples = self.task.decode(&latents, Head::Audio)?;
-            windows
-                .iter()
-                .zip(samples)
-                .try_for_each(|((time, duration, _), samples)| self.push_sound(*time, *duration, samples))?;
+            windows.iter().zip(samples).try_for_each(|(window, samples)| self.push_sound(window, samples))?;
         }
         Ok(())
     }
@@ -117,11 +116,11 @@ impl<'a> Reconstruction<'a> {
         }
     }
 
-    fn push_video(&mut self, time: Duration, duration: Duration, mut levels: Vec<f32>) -> Result<()> {
+    fn push_video(&mut self, window: &Encoded, mut levels: Vec<f32>) -> Result<()> {
         let Some(series) = &mut self.video else { return Ok(()) };
-        let (place, frame) = (self.shape.place_of(time), self.shape.samples_per_frame as u64);
+        let (place, frame) = (self.shape.place_of(window.time), self.shape.samples_per_frame as u64);
         // As windows are made for half a frame or more, so are pictures.
-        let pictures = ((self.shape.place_of(duration) + frame / 2) / frame).max(1) as usize;
+        let pictures = ((self.shape.place_of(window.duration) + frame / 2) / frame).max(1) as usize;
         levels.truncate(pictures * (levels.len() / self.shape.frames));
         let mut settled = Vec::new();
         let follows = place.checked_sub(series.origin).is_some_and(|after| after.is_multiple_of(frame));
@@ -144,10 +143,10 @@ impl<'a> Reconstruction<'a> {
         Ok(())
     }
 
-    fn push_sound(&mut self, time: Duration, duration: Duration, mut samples: Vec<f32>) -> Result<()> {
+    fn push_sound(&mut self, window: &Encoded, mut samples: Vec<f32>) -> Result<()> {
         let Some(series) = &mut self.sound else { return Ok(()) };
-        samples.truncate(self.shape.place_of(duration) as usize);
-        match series.fade.push(self.shape.place_of(time), samples) {
+        samples.truncate(self.shape.place_of(window.duration) as usize);
+        match series.fade.push(self.shape.place_of(window.time), samples) {
             Some(settled) => self.write_samples(&settled),
             None => Ok(()),
         }

@@ -11,16 +11,11 @@ use super::{OpticalFlow, lock};
 use crate::{
     bus,
     meta::FlowMeta,
-    opticalflow::{
-        CAT,
-        latency::Timing,
-        settings::{ResultPolicy, Settings},
-        stream::Outcome,
-    },
+    opticalflow::{CAT, latency::Timing, settings::Settings, stream::Outcome},
     pace::Pace,
     queue::Leaky,
     report::{Loss, Untold},
-    settings::InferenceSettings,
+    settings::{InferenceSettings, ResultPolicy},
 };
 
 impl OpticalFlow {

@@ -8,11 +8,8 @@ use gst_video::VideoInfo;
 use super::{OpticalFlow, lock};
 use crate::{
     lateness::Lateness,
-    opticalflow::{
-        CAT,
-        settings::{ResultPolicy, Settings},
-        stream::Stream,
-    },
+    opticalflow::{CAT, settings::Settings, stream::Stream},
+    settings::ResultPolicy,
 };
 
 impl OpticalFlow {
@@ -22,7 +19,7 @@ impl OpticalFlow {
         let field_pad = self.field_pad();
         match event.view() {
             EventView::FlushStart(_) => {
-                self.wake();
+                self.flush.wake();
                 if let Some(field_pad) = field_pad {
                     field_pad.pad().push_event(event.clone());
                 }
@@ -33,7 +30,7 @@ impl OpticalFlow {
                 let _ = self.with_stream(Stream::reset);
                 *lock(&self.lateness) = Lateness::default();
                 lock(&self.flows).reset();
-                self.resume();
+                self.flush.resume();
                 if let Some(field_pad) = field_pad {
                     field_pad.resegment();
                     field_pad.pad().push_event(event.clone());

@@ -9,17 +9,18 @@ use perceiverflow::{Error, media::Picture};
 
 use super::{OpticalFlow, lock};
 use crate::{
+    caps::{self, FieldMedia},
     convert,
     opticalflow::{
         CAT,
-        field_pad::{FieldPad, Source},
+        field_bytes::field_bytes,
         model::{Answer, FlowTicket, FlowWindow},
-        settings::ResultPolicy,
-        stream::{Admission, Step, Stream},
+        stream::{Admission, Outcome, Step, Stream},
     },
     queue::Leaky,
     report::Loss,
-    settings::LiveSettings,
+    result_pad::{Place, ResultPad, Source},
+    settings::{LiveSettings, ResultPolicy},
 };
 
 impl OpticalFlow {
@@ -88,7 +89,7 @@ impl OpticalFlow {
 
     /// Waits for one result, or for a flush.
     fn wait(&self, ticket: &FlowTicket) -> Result<Option<Answer>, gst::FlowError> {
-        let flush = lock(&self.flush).1.clone();
+        let flush = self.flush.receiver();
         select! {
             recv(ticket.reply()) -> reply => reply.unwrap_or_else(|_| ticket.wait()).map_err(|error| self.fail(&error)),
             recv(flush) -> _ => Err(gst::FlowError::Flushing),
@@ -117,8 +118,22 @@ impl OpticalFlow {
             self.warn_if_slow();
         }
         let Some(pad) = self.field_pad() else { return Ok(()) };
-        let pushed = pad.push(&self.source_of_fields()?, &outcome);
+        let pushed = self.push_field(&pad, &outcome);
         self.combine(pad.pad(), pushed)
+    }
+
+    fn push_field(&self, pad: &ResultPad, outcome: &Outcome) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let field = &*outcome.meta.field;
+        let offered = caps::field(field.width(), field.height(), self.rate_of_fields()?);
+        let place = Place { window: outcome.meta.window.id, start: outcome.pts, duration: outcome.meta.window.duration };
+        pad.push(&self.source_of_fields()?, &offered, place, |caps| {
+            let media = FieldMedia::of(caps).ok_or(gst::FlowError::NotNegotiated)?;
+            let bytes = field_bytes(field, media).map_err(|error| {
+                gst::error!(CAT, imp = self, "window {}: {error}", place.window);
+                gst::FlowError::NotNegotiated
+            })?;
+            Ok(Some(bytes))
+        })
     }
 
     /// Pushes the frames and events whose turn it is. A frame that has stayed as long as it may is waited for, or goes as it is.
@@ -169,21 +184,24 @@ impl OpticalFlow {
         lock(&self.flows).update_pad_flow(pad, pushed).map(drop)
     }
 
-    pub(super) fn field_pad(&self) -> Option<Arc<FieldPad>> {
+    pub(super) fn field_pad(&self) -> Option<Arc<ResultPad>> {
         lock(&self.field_pad).clone()
     }
 
     pub(super) fn source_of_fields(&self) -> Result<Source, gst::FlowError> {
         let start = self.sinkpad.sticky_event::<gst::event::StreamStart>(0).ok_or(gst::FlowError::NotNegotiated)?;
+        self.with_stream(|stream| Source {
+            segment: stream.segment().clone(),
+            stream_id: format!("{}/flow", start.stream_id()),
+            group: start.group_id(),
+        })
+    }
+
+    /// Fields in a second, 0/1 where that varies.
+    fn rate_of_fields(&self) -> Result<gst::Fraction, gst::FlowError> {
         self.with_stream(|stream| {
             let interval = i32::try_from(stream.settings().inference_interval).unwrap_or(i32::MAX);
-            let fps = stream.info().map_or(gst::Fraction::new(0, 1), VideoInfo::fps);
-            Source {
-                segment: stream.segment().clone(),
-                framerate: fps / interval,
-                stream_id: format!("{}/flow", start.stream_id()),
-                group: start.group_id(),
-            }
+            stream.info().map_or(gst::Fraction::new(0, 1), VideoInfo::fps) / interval
         })
     }
 

@@ -1,0 +1,586 @@
+//! One stream between two starts of the element: which media make windows, which labels go on which buffers.
+//!
+//! Nothing here waits, pushes or posts; `imp` does, with what this hands it.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use gst_video::VideoInfo;
+use perceiverflow::{
+    Result,
+    engine::Question,
+    media::{AudioChunk, Clip, ClipShape, ClipStats, ClipStream, ClipWindow, Frame, Labels},
+    tasks::{Autoencode, ClipPreprocessor, Head},
+};
+
+use super::{
+    latency::Timing,
+    line::{Front, ResultLine},
+    settings::StreamSettings,
+};
+use crate::{
+    meta::{LabelsMeta, ResultWindow},
+    multimodal::{Job, ReplyTicket},
+    queue::{Claim, Leaky, Offer, SharedQueue},
+    settings::ResultPolicy,
+    sound::SoundFormat,
+};
+
+/// How long a live stream waits for the other one, beyond a window.
+const LIVE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What passes through.
+#[derive(Clone, Debug)]
+pub(super) enum Media {
+    Video(VideoInfo),
+    Sound(SoundFormat),
+}
+
+impl Media {
+    fn stream(&self) -> ClipStream {
+        match self {
+            Self::Video(_) => ClipStream::Video,
+            Self::Sound(_) => ClipStream::Audio,
+        }
+    }
+}
+
+/// What a buffer that passes through holds for the model.
+#[derive(Debug)]
+pub(super) enum Content {
+    Frame(Frame),
+    Sound(AudioChunk),
+}
+
+/// Which window of the stream.
+#[derive(Clone, Debug)]
+pub(super) struct Tag {
+    /// The window's number since the element started.
+    pub(super) id: u64,
+    /// Which stretch without a discontinuity it belongs to.
+    stretch: u64,
+    /// Its beginning as a timestamp.
+    pts: gst::ClockTime,
+    stream_time: Option<gst::ClockTime>,
+    pub(super) running_time: gst::ClockTime,
+    duration: gst::ClockTime,
+    /// How long its labels are the newest: to the next window, if that begins before its end.
+    shown: gst::ClockTime,
+}
+
+/// A result that is on its way to buffers.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    stretch: u64,
+    /// When its window begins, as a timestamp, and how long its labels are shown.
+    pub(super) pts: gst::ClockTime,
+    pub(super) shown: gst::ClockTime,
+    pub(super) meta: LabelsMeta,
+}
+
+/// What waits for its turn.
+#[derive(Debug)]
+enum Held {
+    Buffer { buffer: gst::Buffer, stretch: u64 },
+    Event(gst::Event),
+}
+
+/// What is to be done next at the source pad.
+#[derive(Debug)]
+pub(super) enum Step {
+    Push(gst::Buffer),
+    Forward(gst::Event),
+    /// A buffer has stayed as long as it may, and its labels are not there.
+    Overdue,
+    Nothing,
+}
+
+/// What is to be done with a window.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// It waits for the model, which is to be told.
+    Tell(Claim<Job>),
+    /// One waits in the place of another; the model knows already.
+    Known {
+        /// The window that had to go.
+        lost: u64,
+    },
+    /// It had to go itself.
+    Refused {
+        /// The window.
+        lost: u64,
+    },
+}
+
+/// The state of one stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    policy: ResultPolicy,
+    preprocessor: ClipPreprocessor,
+    windows: ClipWindow,
+    stride: Duration,
+    /// Windows that may wait for the model.
+    waiting: usize,
+    queue: SharedQueue<Job>,
+    /// The windows with the model, oldest first.
+    pub(super) tickets: VecDeque<ReplyTicket>,
+    tags: VecDeque<Tag>,
+    line: ResultLine<Held, Outcome>,
+    media: Option<Media>,
+    segment: gst::FormattedSegment<gst::ClockTime>,
+    carried: Option<Outcome>,
+    /// The stretches that windows may still come of: each with the running time that it begins at.
+    stretches: VecDeque<(Duration, u64)>,
+    stretch: u64,
+    begun: bool,
+    next_window: u64,
+    /// Where the last buffer ended, as a timestamp and in running time.
+    end: gst::ClockTime,
+    end_running: Duration,
+    widest: Duration,
+    pub(super) sound: Sound,
+}
+
+/// What joins on `audio_sink`.
+#[derive(Debug, Default)]
+pub(super) struct Sound {
+    pub(super) format: Option<SoundFormat>,
+    pub(super) segment: gst::FormattedSegment<gst::ClockTime>,
+    /// Something is linked to it that has not ended.
+    present: bool,
+    /// The stream that it joins has ended, and with it the windows.
+    over: bool,
+    /// Where the last chunk ended, as a timestamp and in running time.
+    end: gst::ClockTime,
+    end_running: Duration,
+    discontinued: bool,
+}
+
+impl Sound {
+    /// Whether windows have it.
+    fn joins(&self) -> bool {
+        self.present && !self.over
+    }
+}
+
+impl Stream {
+    /// A stream before its first buffer.
+    ///
+    /// # Errors
+    /// When a setting is outside its range.
+    pub(super) fn new(task: &Autoencode, settings: &StreamSettings, waiting: usize) -> Result<Self> {
+        let preprocessor = task.preprocessor(settings.windows.framing());
+        let shape = preprocessor.shape();
+        let options = settings.options(&shape);
+        let stride = shape.time_of((options.stride_frames * shape.samples_per_frame) as u64);
+        let mut stream = Self {
+            policy: settings.policy,
+            preprocessor,
+            windows: ClipWindow::new(shape, options)?,
+            stride,
+            waiting,
+            queue: SharedQueue::default(),
+            tickets: VecDeque::new(),
+            tags: VecDeque::new(),
+            line: ResultLine::new(Duration::ZERO),
+            media: None,
+            segment: gst::FormattedSegment::new(),
+            carried: None,
+            stretches: VecDeque::new(),
+            stretch: 0,
+            begun: false,
+            next_window: 0,
+            end: gst::ClockTime::ZERO,
+            end_running: Duration::ZERO,
+            widest: Duration::ZERO,
+            sound: Sound::default(),
+        };
+        stream.line = ResultLine::new(stream.timing(Duration::ZERO, true).limit());
+        Ok(stream)
+    }
+
+    pub(super) fn policy(&self) -> ResultPolicy {
+        self.policy
+    }
+
+    pub(super) fn shape(&self) -> ClipShape {
+        self.preprocessor.shape()
+    }
+
+    /// From the start of a window to the start of the next.
+    pub(super) fn stride(&self) -> Duration {
+        self.stride
+    }
+
+    pub(super) fn media(&self) -> Option<&Media> {
+        self.media.as_ref()
+    }
+
+    pub(super) fn clip_stats(&self) -> ClipStats {
+        self.windows.stats()
+    }
+
+    pub(super) fn segment(&self) -> &gst::FormattedSegment<gst::ClockTime> {
+        &self.segment
+    }
+
+    /// What the delays of this stream depend on.
+    pub(super) fn timing(&self, processing: Duration, waits: bool) -> Timing {
+        let aligned = self.policy == ResultPolicy::Aligned;
+        Timing {
+            buffer: self.buffer_time(),
+            window: self.shape().duration(),
+            stride: self.stride,
+            spare: u32::try_from(self.waiting).unwrap_or(u32::MAX),
+            processing,
+            aligned,
+            waits,
+        }
+    }
+
+    /// From one buffer to the next: by the caps, or the widest gap so far where those leave it open.
+    fn buffer_time(&self) -> Duration {
+        match &self.media {
+            Some(Media::Video(info)) if info.fps().numer() > 0 => {
+                Duration::from_secs(1).mul_f64(f64::from(info.fps().denom()) / f64::from(info.fps().numer()))
+            }
+            _ => self.widest,
+        }
+    }
+
+    /// Takes the caps of the buffers to come.
+    pub(super) fn set_media(&mut self, media: Media) {
+        match media {
+            Media::Video(_) => self.windows.open(ClipStream::Video),
+            Media::Sound(_) => {
+                self.windows.finish(ClipStream::Video);
+                self.windows.open(ClipStream::Audio);
+            }
+        }
+        self.media = Some(media);
+        self.widest = Duration::ZERO;
+    }
+
+    /// Takes the timeline of the buffers to come.
+    pub(super) fn set_segment(&mut self, segment: gst::FormattedSegment<gst::ClockTime>) {
+        self.end = segment.start().unwrap_or_default();
+        self.segment = segment;
+        self.begun = false;
+    }
+
+    /// When a buffer begins, as a timestamp and in running time if the segment covers it.
+    pub(super) fn place(&self, buffer: &gst::BufferRef) -> (gst::ClockTime, Option<Duration>) {
+        // A buffer without a timestamp begins where the one before ended.
+        let pts = buffer.pts().unwrap_or(self.end);
+        (pts, self.segment.to_running_time(pts).map(Into::into))
+    }
+
+    /// Takes the next buffer. One outside the segment passes, and the model does not see it.
+    ///
+    /// # Errors
+    /// When its medium is none that was announced.
+    pub(super) fn take(&mut self, buffer: gst::Buffer, duration: Duration, content: Option<Content>, live: bool) -> Result<()> {
+        let (pts, running_time) = self.place(&buffer);
+        self.end = pts + clock_time(duration);
+        let (Some(time), Some(content)) = (running_time, content) else {
+            self.line.follow(Held::Buffer { buffer, stretch: self.stretch });
+            return Ok(());
+        };
+        if !std::mem::replace(&mut self.begun, true) && time < self.end_running {
+            // A timeline that begins before the one before has ended: what is held of that one can no longer be placed.
+            self.windows.reset();
+            self.rejoin();
+        }
+        if buffer.flags().contains(gst::BufferFlags::DISCONT) && self.end_running > Duration::ZERO {
+            self.discontinue(time);
+        }
+        self.widest = self.widest.max(time.saturating_sub(self.end_running.saturating_sub(duration)).min(LIVE_PATIENCE));
+        self.end_running = time + duration;
+        let held = Held::Buffer { buffer, stretch: self.stretch };
+        match self.policy {
+            ResultPolicy::Persist => self.line.follow(held),
+            ResultPolicy::Aligned => self.line.wait(held, time),
+        }
+        if live {
+            let patience = LIVE_PATIENCE + self.shape().duration();
+            self.windows.give_up_before(time.saturating_sub(patience));
+        }
+        match content {
+            Content::Frame(frame) => self.windows.push_frame(frame),
+            Content::Sound(chunk) => self.windows.push_audio(chunk),
+        }
+    }
+
+    /// What comes next, from this running time on, does not follow what came before.
+    fn discontinue(&mut self, time: Duration) {
+        self.break_off();
+        self.stretch += 1;
+        self.stretches.push_back((time, self.stretch));
+    }
+
+    /// The windows that are open end where the stream has come to.
+    pub(super) fn break_off(&mut self) {
+        if let Some(media) = &self.media {
+            self.windows.discontinuity(media.stream());
+        }
+    }
+
+    /// The stream has nothing from here on for this long.
+    pub(super) fn gap(&mut self, from: gst::ClockTime, duration: gst::ClockTime) {
+        let place = |time| self.segment.to_running_time(time).map(Duration::from);
+        if let (Some(media), Some(from), Some(to)) = (&self.media, place(from), place(from + duration)) {
+            self.windows.gap(media.stream(), from, to);
+            self.end_running = self.end_running.max(to);
+        }
+    }
+
+    /// The stream has ended: what is left of it becomes the last windows, and sound beyond it none.
+    pub(super) fn finish(&mut self) {
+        self.break_off();
+        self.windows.finish(ClipStream::Audio);
+        self.sound.over = true;
+    }
+
+    /// Opens what `finish` has closed, for a stream that begins anew.
+    pub(super) fn reopen(&mut self) {
+        self.sound.over = false;
+        if let Some(media) = self.media.clone() {
+            self.set_media(media);
+        }
+        self.rejoin();
+    }
+
+    /// Takes an event that keeps its place among the buffers.
+    pub(super) fn event(&mut self, event: gst::Event) {
+        self.line.follow(Held::Event(event));
+    }
+
+    /// The next window that is complete, with what names it.
+    ///
+    /// # Errors
+    /// When it has no sound and that is to be an error, or its pictures do not fit the model.
+    pub(super) fn next_window(&mut self) -> Result<Option<(Tag, Job)>> {
+        let Some(clip) = self.windows.next()? else { return Ok(None) };
+        let tag = self.tag(&clip);
+        let inputs = Arc::new(self.preprocessor.preprocess(&clip)?);
+        self.line.begin(tag.id, clip.time, clip.time + self.stride);
+        self.tags.push_back(tag.clone());
+        let job = Job { id: tag.id, question: Question::Ask(inputs, Head::Labels) };
+        Ok(Some((tag, job)))
+    }
+
+    fn tag(&mut self, clip: &Clip) -> Tag {
+        while self.stretches.get(1).is_some_and(|(begin, _)| *begin <= clip.time) {
+            self.stretches.pop_front();
+        }
+        let stretch = self.stretches.front().filter(|(begin, _)| *begin <= clip.time).map_or(self.begin_stretch(), |(_, id)| *id);
+        let running_time = clock_time(clip.time);
+        let pts = self.segment.position_from_running_time(running_time).unwrap_or(running_time);
+        let tag = Tag {
+            id: self.next_window,
+            stretch,
+            pts,
+            stream_time: self.segment.to_stream_time(pts),
+            running_time,
+            duration: clock_time(clip.duration),
+            shown: clock_time(clip.duration.min(self.stride)),
+        };
+        self.next_window += 1;
+        tag
+    }
+
+    /// The stretch of windows from before the first break that is known.
+    fn begin_stretch(&self) -> u64 {
+        self.stretches.front().map_or(self.stretch, |(_, first)| first - 1)
+    }
+
+    /// Lets a window wait for the model, or says which one must go.
+    pub(super) fn admit(&mut self, job: Job, leaky: Leaky) -> Admission {
+        let offer = self.queue.lock().offer(job, leaky, self.waiting);
+        match offer {
+            Offer::Waits => Admission::Tell(self.queue.claim()),
+            Offer::Replaced(old) => {
+                self.lost(old.id);
+                Admission::Known { lost: old.id }
+            }
+            Offer::Refused(new) => {
+                self.lost(new.id);
+                Admission::Refused { lost: new.id }
+            }
+        }
+    }
+
+    /// A window without a result.
+    pub(super) fn lost(&mut self, window: u64) {
+        self.tags.retain(|tag| tag.id != window);
+        self.line.settle(window, None);
+    }
+
+    /// A window with one; gives back what is to be told of it. None if the window was forgotten meanwhile.
+    pub(super) fn found(&mut self, window: u64, labels: Labels, model_hash: &Arc<str>) -> Option<Outcome> {
+        let at = self.tags.iter().position(|tag| tag.id == window)?;
+        let Tag { id, stretch, pts, stream_time, running_time, duration, shown } = self.tags.remove(at)?;
+        let window = ResultWindow { id, stream_time, running_time: Some(running_time), duration, model_hash: model_hash.clone() };
+        let outcome = Outcome { stretch, pts, shown, meta: LabelsMeta { labels, window } };
+        // Nobody waits for it: the buffers to come carry it.
+        if let Some(late) = self.line.settle(id, Some(outcome.clone())) {
+            self.carried = Some(late);
+        }
+        Some(outcome)
+    }
+
+    /// No window to come has what is in the line.
+    pub(super) fn cut(&mut self) {
+        self.line.cut();
+    }
+
+    /// Gives up the windows with the model; says how many there were.
+    pub(super) fn withdraw(&mut self) -> u64 {
+        self.line.abandon();
+        // The worker may hold claims to the old queue; they find it empty.
+        self.queue.lock().clear();
+        self.queue = SharedQueue::default();
+        self.tags.clear();
+        let lost = self.tickets.len() as u64;
+        self.tickets.clear();
+        lost
+    }
+
+    /// Forgets every buffer, window and result, for a flush. Caps and the numbering of windows stay; the segment is a new one.
+    pub(super) fn reset(&mut self) {
+        self.withdraw();
+        self.line.clear();
+        self.forget_media();
+        self.carried = None;
+        self.end_running = Duration::ZERO;
+        self.stretches.clear();
+        self.stretch += 1;
+        self.set_segment(gst::FormattedSegment::new());
+        self.reopen();
+    }
+
+    /// What is to be done next at the source pad.
+    pub(super) fn step(&mut self) -> Step {
+        match self.line.leave() {
+            Front::Leaves(held, own) => self.leaving(held, own),
+            Front::Overdue => Step::Overdue,
+            Front::Waits => Step::Nothing,
+        }
+    }
+
+    /// Lets the buffer that is overdue leave without its labels.
+    pub(super) fn excuse(&mut self) {
+        self.line.excuse();
+    }
+
+    fn leaving(&mut self, held: Held, own: Option<Outcome>) -> Step {
+        match held {
+            Held::Event(event) => Step::Forward(event),
+            Held::Buffer { mut buffer, stretch } => {
+                if own.is_some() {
+                    self.carried = own;
+                }
+                if let Some(carried) = self.carried.as_ref().filter(|carried| carried.stretch == stretch) {
+                    carried.meta.attach(buffer.make_mut());
+                }
+                Step::Push(buffer)
+            }
+        }
+    }
+}
+
+/// The sound that joins video.
+impl Stream {
+    /// Whether there is sound to wait for.
+    pub(super) fn set_joined(&mut self, joined: bool) {
+        self.sound.present = joined;
+        if joined {
+            self.rejoin();
+        } else if !matches!(self.media, Some(Media::Sound(_))) {
+            self.windows.finish(ClipStream::Audio);
+        }
+    }
+
+    fn rejoin(&mut self) {
+        if self.sound.joins() && !matches!(self.media, Some(Media::Sound(_))) {
+            self.windows.open(ClipStream::Audio);
+        }
+    }
+
+    /// Forgets all media that no window has, as both streams are about to begin elsewhere.
+    pub(super) fn forget_media(&mut self) {
+        self.windows.reset();
+        self.line.cut();
+        self.sound.end_running = Duration::ZERO;
+    }
+
+    /// Takes the timeline of the sound to come.
+    pub(super) fn set_sound_segment(&mut self, segment: gst::FormattedSegment<gst::ClockTime>) {
+        self.sound.end = segment.start().unwrap_or_default();
+        self.sound.segment = segment;
+    }
+
+    /// When a buffer of sound begins, in running time; none if the segment does not cover it.
+    pub(super) fn place_sound(&mut self, buffer: &gst::BufferRef) -> Option<Duration> {
+        let pts = buffer.pts().unwrap_or(self.sound.end);
+        self.sound.end = pts;
+        self.sound.discontinued |= buffer.flags().contains(gst::BufferFlags::DISCONT);
+        self.sound.segment.to_running_time(pts).map(Into::into)
+    }
+
+    /// Takes the next chunk of sound. In a live element with more than it waits for already, the chunk is left out; says so then.
+    ///
+    /// # Errors
+    /// When its rate is not the model's.
+    pub(super) fn hear(&mut self, chunk: AudioChunk, live: bool) -> Result<bool> {
+        if !self.sound.joins() {
+            return Ok(true);
+        }
+        let rate = u64::from(chunk.rate.max(1));
+        let duration = Duration::from_nanos(chunk.samples.len() as u64 * 1_000_000_000 / rate);
+        self.sound.end += clock_time(duration);
+        self.sound.end_running = chunk.time + duration;
+        let most = (LIVE_PATIENCE + 2 * self.shape().duration()).as_secs_f64() * f64::from(self.shape().sample_rate);
+        if live && self.windows.held().samples as f64 > most {
+            self.sound.discontinued = true;
+            return Ok(false);
+        }
+        if std::mem::take(&mut self.sound.discontinued) {
+            self.windows.discontinuity(ClipStream::Audio);
+        }
+        self.windows.push_audio(chunk)?;
+        Ok(true)
+    }
+
+    /// The sound has nothing from here on for this long.
+    pub(super) fn sound_gap(&mut self, from: gst::ClockTime, duration: gst::ClockTime) {
+        let place = |time| self.sound.segment.to_running_time(time).map(Duration::from);
+        if let (Some(from), Some(to)) = (place(from), place(from + duration))
+            && self.sound.joins()
+        {
+            self.windows.gap(ClipStream::Audio, from, to);
+            self.sound.end_running = self.sound.end_running.max(to);
+        }
+    }
+
+    /// Whether the next window has all its pictures and waits for sound.
+    pub(super) fn lacks_sound(&self) -> bool {
+        self.sound.joins() && self.windows.wants(ClipStream::Audio) && !self.windows.wants(ClipStream::Video)
+    }
+
+    /// Whether the sound has not come as far as the pictures.
+    pub(super) fn sound_lags(&self) -> bool {
+        self.sound.joins() && self.sound.end_running < self.end_running
+    }
+
+    /// Whether the next window has all its sound and waits for pictures. Never together with either of the two above, so that not
+    /// both streams wait.
+    pub(super) fn sound_is_ahead(&self) -> bool {
+        let ready = !self.windows.wants(ClipStream::Audio) && self.windows.wants(ClipStream::Video);
+        self.sound.joins() && !self.sound_lags() && ready
+    }
+}
+
+/// A time within five hundred years, as all timestamps are.
+fn clock_time(time: Duration) -> gst::ClockTime {
+    gst::ClockTime::try_from(time).unwrap_or(gst::ClockTime::MAX)
+}

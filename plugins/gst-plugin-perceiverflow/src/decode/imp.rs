@@ -1,0 +1,249 @@
+//! The shell: latents to whatever a head says of them.
+
+mod output;
+
+use std::{
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
+
+use gst::{glib, prelude::*, subclass::prelude::*};
+use perceiverflow::{
+    Error,
+    engine::{Answer, Question},
+    tasks::{Framing, Head as Asked},
+};
+
+use self::output::Output;
+use super::{
+    CAT,
+    joined::{Joined, Units},
+    settings::Settings,
+};
+use crate::{
+    bus,
+    caps::{self, HeadKind, HeadMedia},
+    multimodal::MultimodalModel,
+    settings::InferenceSettings,
+    stage::{self, Placed, Stage, WindowStage, lock},
+    tensor_bytes,
+};
+
+/// The element's state: that of its stage, and what it makes of answers. Mutex order: that of the stage; none of these is taken while
+/// another is held.
+pub struct Decode {
+    stage: Stage,
+    settings: Mutex<Settings>,
+    /// The classes' names from a file.
+    names: Mutex<Option<Vec<Arc<str>>>>,
+    output: Mutex<Option<Output>>,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for Decode {
+    const NAME: &'static str = "GstPerceiverDecode";
+    type Type = super::Decode;
+    type ParentType = gst::Element;
+
+    fn with_class(class: &Self::Class) -> Self {
+        Self {
+            stage: Stage::new::<Self>(|name| class.pad_template(name)),
+            settings: Mutex::default(),
+            names: Mutex::default(),
+            output: Mutex::default(),
+        }
+    }
+}
+
+impl ObjectImpl for Decode {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let mut properties = InferenceSettings::new("").properties(
+                "Multimodal model that made the latents: a folder with config.json and weights, or a Hub id in the local cache",
+                "Which windows are dropped when the model cannot keep up",
+            );
+            properties.extend(Settings::properties());
+            properties.push(bus::stats_property());
+            properties
+        });
+        &PROPERTIES
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let known = lock(&self.stage.settings).set(pspec.name(), value) || lock(&self.settings).set(pspec.name(), value);
+        assert!(known, "{} is no property of this element", pspec.name());
+        stage::announce_latency(self);
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let name = pspec.name();
+        if name == "stats" {
+            return stage::stats(self).to_value();
+        }
+        let common = lock(&self.stage.settings).get(name);
+        common.or_else(|| lock(&self.settings).get(name)).unwrap_or_else(|| unreachable!("{name} is no property of this element"))
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        self.stage.add_pads(&*self.obj());
+    }
+}
+
+impl GstObjectImpl for Decode {}
+
+impl ElementImpl for Decode {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::with_additional(
+                "Perceiver heads",
+                "Filter/Analyzer/Video/Audio",
+                "Asks the latents of a Perceiver IO model for video, sound or labels",
+                env!("CARGO_PKG_AUTHORS"),
+                &[(
+                    "Example",
+                    "gst-launch-1.0 filesrc location=latents.gdp ! gdpdepay ! perceiverdecode model=MODEL head=labels ! text/x-raw ! \
+                     fdsink",
+                )],
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            use gst::PadDirection::{Sink, Src};
+            [("sink", Sink, caps::any_latents()), ("src", Src, caps::any_head())]
+                .map(|(name, direction, caps)| {
+                    gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).expect("the caps are valid")
+                })
+                .into()
+        });
+        &TEMPLATES
+    }
+
+    fn change_state(&self, transition: gst::StateChange) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        stage::change_state(self, transition, |model| self.start(model))
+    }
+}
+
+impl WindowStage for Decode {
+    fn category() -> gst::DebugCategory {
+        *CAT
+    }
+
+    fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    fn set_caps(&self, given: &gst::CapsRef, model: &MultimodalModel) -> Result<(), gst::ErrorMessage> {
+        let follower = self.follow(given, model);
+        let model = follower.as_deref().unwrap_or(model);
+        let task = model.task();
+        let accepted = caps::latents(task.latent_dims(), model.hash(), None);
+        if !given.is_subset(&accepted) {
+            return Err(gst::error_msg!(
+                gst::StreamError::WrongType,
+                ["latents {given}: accepted is {accepted}, those of this element's model"]
+            ));
+        }
+        let rate = given.structure(0).and_then(|structure| structure.get("framerate").ok());
+        let settings = lock(&self.settings).clone();
+        let shape = task.preprocessor(Framing::default()).shape();
+        let wrong = |error: Error| gst::error_msg!(gst::LibraryError::Settings, ["{error}"]);
+        let queries = settings.queries().map_err(wrong)?;
+        let size = queries.size(task.video_grid()).map_err(wrong)?;
+        let offered = caps::heads(task, &shape, settings.kinds(), size, rate.unwrap_or(gst::Fraction::new(0, 1)));
+        let mut chosen = self.stage.srcpad.peer_query_caps(Some(&offered));
+        if chosen.is_empty() {
+            return Err(gst::error_msg!(gst::CoreError::Negotiation, ["downstream takes none of {offered}"]));
+        }
+        chosen.fixate();
+        let Some(media) = HeadMedia::of(&chosen) else {
+            return Err(gst::error_msg!(gst::CoreError::Negotiation, ["{chosen}: offered is {offered}"]));
+        };
+        let head = match media.head() {
+            HeadKind::Video => Asked::Video(queries),
+            HeadKind::Audio => Asked::Audio,
+            HeadKind::Labels => Asked::Labels,
+        };
+        let period = rate
+            .filter(|rate: &gst::Fraction| rate.numer() > 0)
+            .map_or(Duration::ZERO, |rate| Duration::from_secs(1).mul_f64(f64::from(rate.denom()) / f64::from(rate.numer())));
+        let joined = match media {
+            HeadMedia::Pictures => Some(Joined::new(Units::new(shape, shape.samples_per_frame), size.0 * size.1 * 3, period)),
+            HeadMedia::Samples => Some(Joined::new(Units::new(shape, 1), 1, period)),
+            HeadMedia::Text | HeadMedia::Json | HeadMedia::Numbers(_) => None,
+        };
+        let processing = model.decoding(head).map_err(wrong)?;
+        *lock(&self.output) = Some(Output { media, head, size, processing, joined });
+        if !self.stage.srcpad.push_event(gst::event::Caps::new(&chosen)) {
+            gst::debug!(CAT, imp = self, "downstream refuses {chosen}");
+        }
+        Ok(())
+    }
+
+    fn question(&self, buffer: &gst::BufferRef, _placed: &mut Placed, model: &MultimodalModel) -> Result<Question, Error> {
+        let latents = model.task().latents(tensor_bytes::read(buffer)?)?;
+        // Windows come after caps.
+        let head = lock(&self.output).as_ref().map_or(Asked::Labels, |output| output.head);
+        Ok(Question::Decode(latents, head))
+    }
+
+    fn give(&self, placed: Placed, answer: Answer) -> Result<(), gst::FlowError> {
+        let values = answer.values().map_err(|error| stage::flow_error(self, &error))?;
+        self.give_values(placed, values)
+    }
+
+    fn leaves_hole(&self) -> bool {
+        !self.overlaps()
+    }
+
+    fn give_rest(&self) -> Result<(), gst::FlowError> {
+        let rest = lock(&self.output).as_mut().and_then(|output| output.joined.as_mut()?.finish());
+        rest.map_or(Ok(()), |piece| self.push_piece(piece))
+    }
+
+    fn forget(&self) {
+        // Held numbers go with the piece.
+        drop(lock(&self.output).as_mut().and_then(|output| output.joined.as_mut()?.finish()));
+    }
+
+    fn processing(&self, _model: &MultimodalModel) -> Duration {
+        lock(&self.output).as_ref().map_or(Duration::ZERO, |output| output.processing)
+    }
+
+    fn kept(&self, period: Duration) -> Duration {
+        if self.overlaps() { period } else { Duration::ZERO }
+    }
+}
+
+impl Decode {
+    /// Reads what the settings name before anything flows.
+    fn start(&self, model: &MultimodalModel) -> Result<(), Error> {
+        let settings = lock(&self.settings).clone();
+        settings.queries()?.size(model.task().video_grid())?;
+        let names = settings.names(model.task().label_names().len())?;
+        *lock(&self.names) = names;
+        *lock(&self.output) = None;
+        Ok(())
+    }
+
+    fn overlaps(&self) -> bool {
+        lock(&self.output).as_ref().and_then(|output| output.joined.as_ref()).is_some_and(Joined::overlaps)
+    }
+
+    /// The model that an encoder of this process has loaded anew, when latents are its and not the old one's.
+    fn follow(&self, latents: &gst::CapsRef, model: &MultimodalModel) -> Option<Arc<MultimodalModel>> {
+        let wanted = latents.structure(0)?.get::<&str>("perceiver-hash").ok()?;
+        if *wanted == **model.hash() {
+            return None;
+        }
+        let settings = lock(&self.stage.settings).model.clone();
+        let newer = MultimodalModel::shared(&settings).ok().filter(|newer| *wanted == **newer.hash())?;
+        let replaced = lock(&self.stage.model).replace(newer.clone());
+        // The last holder of the old one waits for its thread, after the lock is free.
+        drop(replaced);
+        Some(newer)
+    }
+}

@@ -1,0 +1,160 @@
+//! Labels of the recorded stream: the right ones, on the right buffers, at the right times.
+
+use gst::{glib, prelude::*};
+use gstperceiverflow::meta::LabelsMeta;
+
+use crate::{
+    clip::{CLASSES, FRAMES, Fed, RATE, SAMPLES, WINDOW, assert_recorded, chunks, frames},
+    stage::PERIOD,
+};
+
+const BOTH: &str = "VIDEO ! CLASSIFY ! appsink name=out sync=false  AUDIO ! queue ! classify.audio_sink";
+
+/// The recorded stream through a pipeline.
+fn played(line: &str) -> Fed {
+    let fed = Fed::new(line);
+    fed.feed("video", frames());
+    if line.contains("AUDIO") {
+        fed.feed("audio", chunks(20));
+    }
+    fed
+}
+
+fn labels(meta: &LabelsMeta) -> Vec<(usize, f64)> {
+    meta.labels.as_slice().iter().map(|label| (label.index, f64::from(label.confidence))).collect()
+}
+
+/// The same of a message.
+fn told(result: &gst::Structure) -> Vec<(usize, f64)> {
+    let indices = result.get::<gst::Array>("indices").unwrap();
+    let confidences = result.get::<gst::Array>("confidences").unwrap();
+    let index = |value: &glib::SendValue| value.get::<u32>().unwrap() as usize;
+    indices.iter().map(index).zip(confidences.iter().map(|value| value.get::<f64>().unwrap())).collect()
+}
+
+#[test]
+fn persist_puts_each_window_on_the_frames_after_it_every_time() {
+    for _ in 0..3 {
+        let fed = played(BOTH);
+        assert_eq!(fed.carried("out"), [None, None, Some(0), Some(0), Some(1), Some(1), Some(2), Some(2)]);
+        let results = fed.results();
+        assert_eq!(results.len(), 4, "the last window is told of at the end");
+        results.iter().enumerate().for_each(|(window, result)| assert_recorded(&told(result), window));
+    }
+}
+
+#[test]
+fn aligned_puts_each_window_on_its_own_frames() {
+    let fed = played(&BOTH.replace("CLASSIFY", "CLASSIFY result-policy=aligned"));
+    let samples = fed.pull("out");
+    assert_eq!(samples.len(), FRAMES as usize);
+    for (number, (sample, pushed)) in samples.iter().zip(frames()).enumerate() {
+        let buffer = sample.buffer().unwrap();
+        assert_eq!(*buffer.map_readable().unwrap(), *pushed.map_readable().unwrap());
+        assert_eq!((buffer.pts(), buffer.duration()), (pushed.pts(), pushed.duration()));
+        let meta = LabelsMeta::of(buffer).unwrap();
+        let window = number as u64 / WINDOW;
+        assert_recorded(&labels(&meta), window as usize);
+        assert_eq!((meta.window.id, meta.window.duration), (window, PERIOD * WINDOW));
+        assert_eq!(meta.window.stream_time, Some(PERIOD * WINDOW * window));
+        assert_eq!(meta.window.running_time, meta.window.stream_time);
+    }
+}
+
+#[test]
+fn messages_say_the_same_as_the_metadata() {
+    let fed = played(&BOTH.replace("CLASSIFY", "CLASSIFY result-policy=aligned"));
+    let samples = fed.pull("out");
+    for (result, sample) in fed.results().iter().zip(samples.iter().step_by(2)) {
+        let meta = LabelsMeta::of(sample.buffer().unwrap()).unwrap();
+        assert_eq!(told(result), labels(&meta));
+        let names: Vec<String> = result.get::<gst::Array>("labels").unwrap().iter().map(|name| name.get().unwrap()).collect();
+        assert_eq!(names[0], format!("LABEL_{}", meta.labels.as_slice()[0].index));
+        assert_eq!(result.get::<u64>("window-id").unwrap(), meta.window.id);
+        assert_eq!(result.get::<gst::ClockTime>("stream-time").ok(), meta.window.stream_time);
+        assert_eq!(result.get::<gst::ClockTime>("duration").unwrap(), meta.window.duration);
+        assert_eq!(result.get::<&str>("model-hash").unwrap(), &*meta.window.model_hash);
+    }
+}
+
+#[test]
+fn sound_alone_passes_with_labels() {
+    let fed = Fed::new("AUDIO ! CLASSIFY result-policy=aligned ! appsink name=out sync=false");
+    fed.feed("audio", chunks(SAMPLES));
+    assert_eq!(fed.carried("out"), [0, 0, 1, 1, 2, 2, 3, 3].map(Some));
+    assert_eq!((fed.stat("missing-pictures"), fed.stat("missing-samples")), (FRAMES, 0));
+}
+
+#[test]
+fn video_alone_by_what_missing_audio_says() {
+    let line = "VIDEO ! CLASSIFY result-policy=aligned MISSING ! appsink name=out sync=false";
+    let with = |missing: &str| played(&line.replace("MISSING", missing));
+    let silent = with("missing-audio=silence");
+    assert_eq!(silent.carried("out"), [0, 0, 1, 1, 2, 2, 3, 3].map(Some));
+    assert_eq!(silent.stat("missing-samples"), SAMPLES as u64 * FRAMES);
+    let dropped = with("missing-audio=drop");
+    assert_eq!(dropped.carried("out"), [None; 8]);
+    assert_eq!((dropped.stat("windows-in"), dropped.stat("windows-left-out")), (0, 4));
+    let refused = with("missing-audio=error");
+    let error = refused.pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::NONE, &[gst::MessageType::Error]).unwrap();
+    let gst::MessageView::Error(error) = error.view() else { unreachable!() };
+    assert!(error.debug().unwrap().contains("missing-audio"), "{:?}", error.debug());
+}
+
+#[test]
+fn an_audio_pad_that_nothing_is_linked_to_is_not_waited_for() {
+    let fed = Fed::new("VIDEO ! CLASSIFY result-policy=aligned ! appsink name=out sync=false");
+    let pad = fed.element().request_pad_simple("audio_sink").unwrap();
+    fed.feed("video", frames());
+    assert_eq!(fed.carried("out").len(), FRAMES as usize);
+    fed.element().release_request_pad(&pad);
+}
+
+#[test]
+fn the_surest_labels_under_names_of_the_users() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), (0..CLASSES).map(|class| format!("class {class}\n")).collect::<String>()).unwrap();
+    let options = format!("CLASSIFY result-policy=aligned top-k=2 threshold=0.1 labels-file={}", file.path().display());
+    let fed = played(&BOTH.replace("CLASSIFY", &options));
+    let samples = fed.pull("out");
+    let meta = LabelsMeta::of(samples[0].buffer().unwrap()).unwrap();
+    let given = meta.labels.as_slice();
+    assert!(given.len() <= 2 && given.iter().all(|label| label.confidence >= 0.1), "{given:?}");
+    assert!(given.iter().all(|label| *label.name == *format!("class {}", label.index)), "{given:?}");
+}
+
+#[test]
+fn a_stride_lets_windows_overlap_or_lie_apart() {
+    let carried = |options: &str| {
+        let fed = played(&BOTH.replace("CLASSIFY", &format!("CLASSIFY result-policy=aligned {options}")));
+        (fed.carried("out"), fed.stat("windows-out"))
+    };
+    let (overlap, windows) = carried("stride-frames=1");
+    assert_eq!(overlap[..7], [0, 1, 2, 3, 4, 5, 6].map(Some));
+    assert_eq!(windows, 7, "a last one would have nothing that none before had");
+    assert_eq!(carried("inference-interval=2"), ([0, 0, 0, 0, 1, 1, 1, 1].map(Some).to_vec(), 2));
+}
+
+#[test]
+fn the_last_window_is_padded_or_left_out() {
+    for (partial, windows) in [("pad", 4), ("drop", 3)] {
+        let line = BOTH.replace("CLASSIFY", &format!("CLASSIFY result-policy=aligned partial-window={partial}"));
+        let fed = Fed::new(&line);
+        fed.feed("video", frames().into_iter().take(7).collect::<Vec<_>>());
+        fed.feed("audio", chunks(SAMPLES).into_iter().take(7).collect::<Vec<_>>());
+        assert_eq!(fed.carried("out").len(), 7);
+        assert_eq!((fed.stat("windows-out"), fed.results().len()), (windows, windows as usize), "{partial}");
+    }
+}
+
+#[test]
+fn sound_of_another_rate_is_refused_with_the_one_that_would_do() {
+    let fed = Fed::new("VIDEO ! CLASSIFY ! fakesink");
+    let pad = fed.element().request_pad_simple("audio_sink").unwrap();
+    let caps = pad.query_caps(None);
+    assert_eq!(caps.structure(0).unwrap().get::<i32>("rate").unwrap(), RATE as i32);
+    let accepted = |caps: &str| pad.query_accept_caps(&caps.parse().unwrap());
+    assert!(accepted("audio/x-raw,format=S16LE,layout=interleaved,channels=2,rate=800"));
+    assert!(!accepted("audio/x-raw,format=S16LE,layout=interleaved,channels=2,rate=44100"));
+    fed.element().release_request_pad(&pad);
+}
