@@ -7,11 +7,10 @@ use std::{
 
 use perceiverflow::{
     Error, Result,
-    checkpoint::Checkpoint,
     engine::{Ticket, Worker, WorkerOptions, WorkerStats},
     media::{FilledText, Labels},
-    perceiver::tokenizer::{Truncation, special},
-    tasks::{ClassifyText, FillMask, MaskedText, Model},
+    perceiver::tokenizer::Truncation,
+    tasks::{MaskedText, Task},
 };
 
 use crate::{
@@ -23,13 +22,6 @@ static MODELS: Registry<TextModel> = Registry::new();
 
 /// Texts that may wait, of all elements; each has one at most.
 const CAPACITY: usize = 1024;
-
-/// What models are asked here.
-#[derive(Debug)]
-enum Task {
-    Fill(FillMask),
-    Classify(ClassifyText),
-}
 
 /// What must stay the same for streams that run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +53,10 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct TextModel {
     key: Key,
+    task: Arc<Task>,
     kind: Kind,
-    /// What stands where a byte is to be guessed.
-    gap: String,
     hash: Arc<str>,
-    warm_up: Duration,
+    expected: Duration,
     worker: Worker<Question, Answer>,
 }
 
@@ -102,27 +93,19 @@ impl TextModel {
     }
 
     fn load(key: &Key, settings: &ModelSettings) -> Result<Self> {
-        let checkpoint = Checkpoint::open(&key.model)?;
-        let task = Task::open(&checkpoint, key)?;
-        // The longest text that it takes; [CLS] and [SEP] have their places, too.
-        let longest = checkpoint.config().max_position_embeddings.saturating_sub(2);
-        let gap = checkpoint.tokenizer()?.decode(&[special::MASK], false)?;
-        let question = Question { text: gap.repeat(longest), top_k: 1 };
+        let task = Arc::new(Task::open(&key.model, key.device, key.precision)?);
         let start = Instant::now();
-        let answers = task.answer(&[question])?;
-        let warm_up = start.elapsed();
-        let kind = match answers.as_slice() {
-            [Answer::Labels(labels)] => Kind::Classify(labels.as_slice().len()),
-            _ => Kind::Fill,
-        };
+        let (kind, hash) = warm_up(&task, key)?;
+        let expected = start.elapsed();
         let options = WorkerOptions {
             name: key.model.clone(),
             capacity: CAPACITY,
             batch_size: settings.batch_size as usize,
             batch_timeout: settings.batch_timeout.into(),
         };
-        let worker = Worker::spawn(&options, move |questions: &[Question]| task.answer(questions))?;
-        Ok(Self { key: key.clone(), kind, gap, hash: checkpoint.hash().into(), warm_up, worker })
+        let model = task.clone();
+        let worker = Worker::spawn(&options, move |questions: &[Question]| answer(&model, questions))?;
+        Ok(Self { key: key.clone(), task, kind, hash, expected, worker })
     }
 
     /// What it answers.
@@ -137,9 +120,9 @@ impl TextModel {
 
     /// Whether there is anything to ask about a text.
     pub(super) fn has_question(&self, text: &str) -> bool {
-        match self.kind {
-            Kind::Fill => text.contains(&self.gap),
-            Kind::Classify(_) => !text.is_empty(),
+        match &*self.task {
+            Task::FillMask(task) => task.has_gap(text),
+            _ => !text.is_empty(),
         }
     }
 
@@ -152,8 +135,8 @@ impl TextModel {
     }
 
     /// What the longest text takes, by the warm-up.
-    pub(super) fn warm_up(&self) -> Duration {
-        self.warm_up
+    pub(super) fn expected(&self) -> Duration {
+        self.expected
     }
 
     /// What the worker has done for all its elements.
@@ -162,41 +145,45 @@ impl TextModel {
     }
 }
 
-impl Task {
-    /// The task of the checkpoint's architecture.
-    ///
-    /// # Errors
-    /// When that is none for text, or the model cannot be built.
-    fn open(checkpoint: &Checkpoint, key: &Key) -> Result<Self> {
-        let device = key.device.open()?;
-        let (config, hash) = (checkpoint.config(), checkpoint.hash().to_owned());
-        match Model::build(checkpoint, &device, key.precision)? {
-            Model::MaskedLM(model) => Ok(Self::Fill(FillMask::new(model, checkpoint.tokenizer()?, config, device, hash))),
-            Model::SequenceClassification(model) => {
-                Ok(Self::Classify(ClassifyText::new(model, checkpoint.tokenizer()?, config, device, hash)))
-            }
-            _ => {
-                let given = config.architectures.first().map_or("nothing", String::as_str);
-                let accepted = "accepted is PerceiverForMaskedLM or PerceiverForSequenceClassification";
-                Err(Error::format(checkpoint.name(), format!("its architecture is {given}: {accepted}")))
-            }
+/// Asks about the longest text that the model takes; says what it answers and its hash.
+///
+/// # Errors
+/// When the model is none of text.
+fn warm_up(task: &Task, key: &Key) -> Result<(Kind, Arc<str>)> {
+    match task {
+        Task::FillMask(task) => {
+            let text = MaskedText::from(" ".repeat(task.longest())).with_span(0..task.longest());
+            task.fill(&[&text], 1)?;
+            Ok((Kind::Fill, task.hash().into()))
         }
+        Task::ClassifyText(task) => {
+            let labels = task.classify(&[&" ".repeat(task.longest())], Truncation::None)?;
+            Ok((Kind::Classify(labels.iter().map(|labels| labels.as_slice().len()).sum()), task.hash().into()))
+        }
+        _ => Err(other_media(&key.model)),
     }
+}
 
-    /// One model call.
-    fn answer(&self, questions: &[Question]) -> Result<Vec<Answer>> {
-        match self {
-            Self::Fill(task) => {
-                let texts: Vec<MaskedText> = questions.iter().map(|question| question.text.as_str().into()).collect();
-                // Each takes what it asked for from the front.
-                let top_k = questions.iter().map(|question| question.top_k).max().unwrap_or(1);
-                let filled = task.fill(&texts.iter().collect::<Vec<_>>(), top_k)?;
-                Ok(filled.into_iter().map(Answer::Filled).collect())
-            }
-            Self::Classify(task) => {
-                let texts: Vec<&str> = questions.iter().map(|question| question.text.as_str()).collect();
-                Ok(task.classify(&texts, Truncation::None)?.into_iter().map(Answer::Labels).collect())
-            }
+/// One model call.
+fn answer(task: &Task, questions: &[Question]) -> Result<Vec<Answer>> {
+    let texts = questions.iter().map(|question| question.text.as_str());
+    match task {
+        Task::FillMask(task) => {
+            let texts: Vec<MaskedText> = texts.map(MaskedText::from).collect();
+            // Each takes what it asked for from the front.
+            let top_k = questions.iter().map(|question| question.top_k).max().unwrap_or(1);
+            let filled = task.fill(&texts.iter().collect::<Vec<_>>(), top_k)?;
+            Ok(filled.into_iter().map(Answer::Filled).collect())
         }
+        Task::ClassifyText(task) => {
+            let labels = task.classify(&texts.collect::<Vec<_>>(), Truncation::None)?;
+            Ok(labels.into_iter().map(Answer::Labels).collect())
+        }
+        _ => Err(other_media("model")),
     }
+}
+
+fn other_media(model: &str) -> Error {
+    let accepted = "PerceiverForMaskedLM or PerceiverForSequenceClassification";
+    Error::format(model, format!("a model of other media than text: accepted is {accepted}"))
 }

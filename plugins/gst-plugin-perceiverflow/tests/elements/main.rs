@@ -14,3 +14,4 @@ mod models;
 mod overlay;
 mod passthrough;
 mod stage;
+mod text;

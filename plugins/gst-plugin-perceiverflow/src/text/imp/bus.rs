@@ -16,7 +16,7 @@ impl Text {
     /// How long a text stays in the element at most, while it runs.
     pub(super) fn delay(&self) -> Option<Duration> {
         let inference = lock(&self.settings).inference.clone();
-        let measured = lock(&self.model).as_ref()?.warm_up();
+        let measured = lock(&self.model).as_ref()?.expected();
         let processing = inference.live.processing_latency.map_or(measured, Duration::from);
         Some(processing + Duration::from(inference.model.batch_timeout))
     }
