@@ -64,6 +64,11 @@ impl ClassifyText {
         &self.hash
     }
 
+    /// Bytes of the longest text that the model takes.
+    pub fn longest(&self) -> usize {
+        self.places.saturating_sub(text::AROUND)
+    }
+
     /// The labels of each text, in one model call. Texts may differ in length. What `truncation` takes from one that is too long goes
     /// from its end.
     ///

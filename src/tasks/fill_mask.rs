@@ -91,6 +91,17 @@ impl FillMask {
         &self.hash
     }
 
+    /// Bytes of the longest text that the model takes.
+    pub fn longest(&self) -> usize {
+        self.places.saturating_sub(text::AROUND)
+    }
+
+    /// Whether a text has a `[MASK]` in it.
+    pub fn has_gap(&self, text: &str) -> bool {
+        let encoding = self.tokenizer.encode(text, &EncodeOptions::default());
+        encoding.is_ok_and(|encoding| encoding.input_ids.contains(&special::MASK))
+    }
+
     /// Fills each text in one model call, with the `top_k` likeliest bytes of every gap. Texts may differ in length.
     ///
     /// # Errors
