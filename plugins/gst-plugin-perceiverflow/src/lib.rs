@@ -5,6 +5,7 @@
 //! | [`perceiveropticalflow`](opticalflow) | passes video through with the flow between its frames as metadata |
 //! | [`perceiverclassify`](classify) | passes video or audio through with the labels of its windows as metadata |
 //! | [`perceiveroverlay`](overlay) | draws what the metadata says |
+//! | [`perceivertext`](text) | fills the gaps of subtitles or says what they are about |
 //! | [`perceiverflow`](perceiverbin) | both in one bin |
 //!
 //! Rust applications read the metadata with [`meta::FlowMeta`] and [`meta::LabelsMeta`].
@@ -35,6 +36,7 @@ mod settings;
 mod sound;
 mod stage;
 mod tensor_bytes;
+pub mod text;
 mod window_settings;
 
 use gst::{glib, prelude::*};
@@ -61,6 +63,7 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     preprocess::register(plugin)?;
     encode::register(plugin)?;
     decode::register(plugin)?;
+    text::register(plugin)?;
     perceiverbin::register(plugin)
 }
 

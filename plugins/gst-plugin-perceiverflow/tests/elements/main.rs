@@ -16,3 +16,4 @@ mod models;
 mod overlay;
 mod passthrough;
 mod stage;
+mod text;

@@ -79,7 +79,7 @@ pub(crate) struct QueryArguments {
     query_stride: u32,
 
     /// Ask for a part of the model's picture only, in its pixels
-    #[arg(long = "roi", value_name = "X,Y,WIDTH,HEIGHT", value_parser = region)]
+    #[arg(long = "roi", value_name = "X,Y,WIDTH,HEIGHT")]
     region: Option<Region>,
 }
 
@@ -89,17 +89,9 @@ impl QueryArguments {
     }
 }
 
-fn region(text: &str) -> Result<Region, String> {
-    let numbers: Option<Vec<usize>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
-    match numbers.as_deref() {
-        Some(&[x, y, width, height]) if width > 0 && height > 0 => Ok(Region { x, y, width, height }),
-        _ => Err("accepted is X,Y,WIDTH,HEIGHT in pixels, the last two 1 or more".into()),
-    }
-}
-
 impl ModelArguments {
     /// The multimodal model.
     pub(crate) fn open_multimodal(&self) -> Result<Autoencode> {
-        Autoencode::open(self.source()?, self.device, self.precision)
+        Autoencode::of(&self.checkpoint()?, self.device, self.precision)
     }
 }
