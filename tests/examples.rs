@@ -14,7 +14,8 @@ use perceiverflow::{
 use tempfile::TempDir;
 
 /// The examples, each with a test of its name below.
-const EXAMPLES: [&str; 6] = [
+const EXAMPLES: [&str; 7] = [
+    "custom_head",
     "fine_tune_image_classification",
     "fine_tune_text_classification",
     "flow_session",
@@ -49,12 +50,20 @@ fn percentages(text: &str) -> Vec<u32> {
 #[test]
 fn every_example_has_a_test() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
-        .collect();
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    // Those in the folder `gstreamer` are the plugin's.
+    let files = entries.filter(|path| path.is_file());
+    let mut names: Vec<String> = files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     names.sort();
     assert_eq!(names, EXAMPLES);
+}
+
+#[test]
+fn custom_head() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/models/multimodal_autoencoding");
+    let (_, text) = run("custom_head", &[model]);
+    let [before, after] = percentages(&text)[..] else { panic!("{text}") };
+    assert!(before < 75 && after > 90, "{text}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ use crate::{
     builtin,
     compute::Precision,
     error::{Error, Result},
-    perceiver::{PerceiverConfig, Weights},
+    perceiver::{Folding, PerceiverConfig, Weights},
 };
 
 /// Prefix of the models built into this crate.
@@ -55,6 +55,7 @@ pub struct Checkpoint {
     store: Store,
     /// Once it was asked for: it takes reading every byte.
     hash: OnceLock<String>,
+    folding: Folding,
 }
 
 impl Checkpoint {
@@ -99,7 +100,12 @@ impl Checkpoint {
             .map_err(|e| Error::format(&path, format!("no Perceiver configuration ({e})")))?;
         config.validate().map_err(|e| Error::format(&path, e.to_string()))?;
         let (name, folder) = (name.to_owned(), folder.map(Path::to_owned));
-        Ok(Self { name, folder, config, config_text, store, hash: OnceLock::new() })
+        Ok(Self { name, folder, config, config_text, store, hash: OnceLock::new(), folding: Folding::default() })
+    }
+
+    /// Models built from here are folded or not; by default they are where it saves work.
+    pub fn with_folding(self, folding: Folding) -> Self {
+        Self { folding, ..self }
     }
 
     /// The source, as it was given.
@@ -160,7 +166,8 @@ impl Checkpoint {
     ) -> Result<M> {
         let ledger = Ledger::new(&self.store);
         let tensors = VarBuilder::from_backend(Box::new(ledger.clone()), precision.dtype(), device.clone());
-        let model = new(&self.config, &Weights::new(tensors, self.config.initializer_range))?;
+        let weights = Weights::new(tensors, self.config.initializer_range).with_folding(self.folding);
+        let model = new(&self.config, &weights)?;
         let lines = ledger.differences();
         if lines.is_empty() { Ok(model) } else { Err(Error::Checkpoint { path: self.name.clone().into(), lines }) }
     }

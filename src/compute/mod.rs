@@ -2,21 +2,28 @@
 //! layers call. Each kernel has a plain form in tensor operations beside it, which also serves every device without a kernel.
 
 mod activation;
+mod answer;
 mod attention;
 mod bias;
+mod cholesky;
 mod device;
+mod gather;
+mod lanes;
+mod matrix;
 mod normalise;
 mod product;
 mod rows;
 mod softmax;
+mod vectorise;
 
-pub use activation::gelu;
+pub use activation::{gelu, gelu_in_place};
+pub use answer::answer_row;
 pub use attention::{Attended, attend};
 pub use bias::add_bias;
+pub use cholesky::cholesky;
 pub use device::{DeviceChoice, Precision};
-pub use normalise::layer_norm;
+pub use gather::{Axis, Gathered, Keys, gather};
+pub use matrix::Matrix;
+pub use normalise::{layer_norm, normalise_row};
 pub use product::factor;
 pub use softmax::softmax;
-
-// The matrix products of the tensor library use AVX-512 because this crate asks the same `gemm` for its feature `x86-v4`.
-use gemm as _;

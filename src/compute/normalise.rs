@@ -3,7 +3,11 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::rows;
+use super::{
+    lanes::{squares, sum},
+    rows,
+    vectorise::vectorised,
+};
 
 /// Layer normalisation of the last axis; `gain` and `shift` have its length. Differentiable.
 ///
@@ -14,6 +18,18 @@ pub fn layer_norm(x: &Tensor, gain: &Tensor, shift: &Tensor, epsilon: f32) -> Re
         x.contiguous()?.apply_op3(&gain.contiguous()?, &shift.contiguous()?, LayerNorm { epsilon })
     } else {
         candle_nn::ops::layer_norm_slow(x, gain, shift, epsilon)
+    }
+}
+
+vectorised! {
+    /// Layer normalisation of one row, in place, on the calling thread. `gain` and `shift` have its length.
+    pub fn normalise_row(row: &mut [f32], gain: &[f32], shift: &[f32], epsilon: f32) {
+        let length = row.len() as f32;
+        let mean = sum(row) / length;
+        let inverse = 1.0 / (squares(row, mean) / length + epsilon).sqrt();
+        for ((x, gain), shift) in row.iter_mut().zip(gain).zip(shift) {
+            *x = (*x - mean) * inverse * gain + shift;
+        }
     }
 }
 
@@ -50,14 +66,8 @@ impl CustomOp3 for LayerNorm {
         if gain.len() != width || shift.len() != width {
             candle_core::bail!("layer norm over {width} channels with a gain of {} and a shift of {}", gain.len(), shift.len());
         }
-        let mut out = vec![0f32; x.len()];
-        rows::fill_rows(&mut out, width, |row, out| {
-            let x = &x[row * width..(row + 1) * width];
-            let (mean, inverse) = self.moments(x);
-            for (((out, &x), gain), shift) in out.iter_mut().zip(x).zip(gain).zip(shift) {
-                *out = (x - mean) * inverse * gain + shift;
-            }
-        });
+        let mut out = x.to_vec();
+        rows::fill_rows(&mut out, width, |_, row| normalise_row(row, gain, shift, self.epsilon));
         Ok((CpuStorage::F32(out), x_at.shape().clone()))
     }
 

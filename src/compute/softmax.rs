@@ -2,7 +2,11 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, D, Layout, Result, Shape, Tensor};
 
-use super::rows;
+use super::{
+    lanes::{maximum, sum},
+    rows,
+    vectorise::vectorised,
+};
 
 /// Softmax over the last axis. Differentiable.
 ///
@@ -24,12 +28,7 @@ impl CustomOp1 for Softmax {
         let x = rows::slice(storage, layout)?;
         let width = layout.dims().last().copied().unwrap_or(1);
         let mut out = x.to_vec();
-        rows::fill_rows(&mut out, width, |_, row| {
-            let largest = maximum(row);
-            row.iter_mut().for_each(|x| *x = exp(*x - largest));
-            let scale = 1.0 / sum(row);
-            row.iter_mut().for_each(|x| *x *= scale);
-        });
+        rows::fill_rows(&mut out, width, |_, row| softmax_row(row));
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 
@@ -56,36 +55,28 @@ impl CustomOp2 for SoftmaxGradient {
     }
 }
 
-/// Lanes that the compiler may keep in one vector register: a plain fold would have to respect the order of the additions.
-const LANES: usize = 16;
-
-fn maximum(row: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let chunks = row.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    chunks.for_each(|chunk| lanes.iter_mut().zip(chunk).for_each(|(lane, &x)| *lane = if x > *lane { x } else { *lane }));
-    lanes.into_iter().fold(rest, f32::max)
-}
-
-fn sum(row: &[f32]) -> f32 {
-    let mut lanes = [0f32; LANES];
-    let chunks = row.chunks_exact(LANES);
-    let rest: f32 = chunks.remainder().iter().sum();
-    chunks.for_each(|chunk| lanes.iter_mut().zip(chunk).for_each(|(lane, &x)| *lane += x));
-    lanes.into_iter().sum::<f32>() + rest
+vectorised! {
+    /// Softmax of one row, in place.
+    pub(super) fn softmax_row(row: &mut [f32]) {
+        let largest = maximum(row);
+        row.iter_mut().for_each(|x| *x = exp(*x - largest));
+        let scale = 1.0 / sum(row);
+        row.iter_mut().for_each(|x| *x *= scale);
+    }
 }
 
 /// eˣ for x ≤ 0 (0 below −87), in operations a compiler can vectorise: 2ⁿ by the exponent bits, the rest by a polynomial. Within 2 units
 /// in the last place.
-#[inline]
+#[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    const SHIFT: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer
+    const SHIFT: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer, which then stands in the lowest bits
     let x = x.max(-87.0);
-    let n = (x * std::f32::consts::LOG2_E + SHIFT) - SHIFT;
+    let shifted = x * std::f32::consts::LOG2_E + SHIFT;
+    let n = shifted - SHIFT;
     // ln 2 in two parts, so that x − n·ln 2 keeps its last bits.
     let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
     let series = 1.0 + r * (1.0 + r * (0.5 + r * (0.166_666_66 + r * (0.041_665_8 + r * (8.333_45e-3 + r * 1.388_9e-3)))));
-    series * f32::from_bits((((n as i32) + 127) << 23) as u32)
+    series * f32::from_bits(shifted.to_bits().wrapping_sub(SHIFT.to_bits()).wrapping_add(127) << 23)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The activations that a configuration's `hidden_act` may name.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::compute;
@@ -49,6 +49,20 @@ const LAPLACE_MEAN: f64 = 707_107e-6;
 const LAPLACE_DEVIATION: f64 = 0.282_095;
 
 impl Activation {
+    /// Applies it to every element of a slice.
+    ///
+    /// # Errors
+    /// What the tensor library says.
+    pub fn apply(self, values: &mut [f32]) -> Result<()> {
+        if self == Self::Gelu {
+            compute::gelu_in_place(values);
+        } else {
+            let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu)?;
+            values.copy_from_slice(&self.forward(&tensor)?.to_vec1::<f32>()?);
+        }
+        Ok(())
+    }
+
     /// Applies it to every element.
     ///
     /// # Errors

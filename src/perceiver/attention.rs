@@ -68,24 +68,24 @@ impl LayerOptions {
 /// Queries, keys, values and the output projection: `self.…` and `output.dense`.
 #[derive(Clone, Debug)]
 pub struct Attention {
-    norm_queries: LayerNorm,
-    norm_inputs: Option<LayerNorm>,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    output: Linear,
-    num_heads: usize,
-    use_query_residual: bool,
+    pub(super) norm_queries: LayerNorm,
+    pub(super) norm_inputs: Option<LayerNorm>,
+    pub(super) query: Linear,
+    pub(super) key: Linear,
+    pub(super) value: Linear,
+    pub(super) output: Linear,
+    pub(super) num_heads: usize,
+    pub(super) use_query_residual: bool,
 }
 
 /// An attention with the MLP behind it.
 #[derive(Clone, Debug)]
 pub struct PerceiverLayer {
-    attention: Attention,
-    norm: LayerNorm,
-    dense1: Linear,
-    dense2: Linear,
-    activation: Activation,
+    pub(super) attention: Attention,
+    pub(super) norm: LayerNorm,
+    pub(super) dense1: Linear,
+    pub(super) dense2: Linear,
+    pub(super) activation: Activation,
 }
 
 /// What a layer gives.
@@ -143,9 +143,13 @@ impl Attention {
         let k = self.heads(&self.key.forward(&inputs)?)?;
         let v = self.heads(&self.value.forward(&inputs)?)?;
         let Attended { context, probabilities } = attend(&q, &k, &v, mask, head_scale, self.query.dtype(), keep)?;
-        let context = self.output.forward(&context.transpose(1, 2)?.flatten_from(2)?)?;
-        let hidden = if self.use_query_residual { (context + hidden)? } else { context };
-        Ok(LayerOutput { hidden, probabilities })
+        Ok(LayerOutput { hidden: self.answer(hidden, &context.transpose(1, 2)?.flatten_from(2)?)?, probabilities })
+    }
+
+    /// What `hidden` (B × O × E) becomes with the weighted values of all heads, B × O × channels of the values.
+    pub(super) fn answer(&self, hidden: &Tensor, context: &Tensor) -> Result<Tensor> {
+        let context = self.output.forward(context)?;
+        Ok(if self.use_query_residual { (context + hidden)? } else { context })
     }
 
     /// B × T × channels → B × H × T × channels / H.
@@ -186,7 +190,12 @@ impl PerceiverLayer {
         keep: bool,
     ) -> Result<LayerOutput> {
         let LayerOutput { hidden, probabilities } = self.attention.forward(hidden, inputs, mask, head_scale, keep)?;
-        let inner = self.activation.forward(&self.dense1.forward(&self.norm.forward(&hidden)?)?)?;
-        Ok(LayerOutput { hidden: (self.dense2.forward(&inner)? + hidden)?, probabilities })
+        Ok(LayerOutput { hidden: self.think(&hidden)?, probabilities })
+    }
+
+    /// The part behind the attention: `hidden` (B × O × E) with the MLP's answer added.
+    pub(super) fn think(&self, hidden: &Tensor) -> Result<Tensor> {
+        let inner = self.activation.forward(&self.dense1.forward(&self.norm.forward(hidden)?)?)?;
+        Ok((self.dense2.forward(&inner)? + hidden)?)
     }
 }

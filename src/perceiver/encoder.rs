@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// One cross-attention, then `num_blocks` times the same block of self-attention layers.
 #[derive(Clone, Debug)]
 pub struct PerceiverEncoder {
-    cross_attention: PerceiverLayer,
+    pub(super) cross_attention: PerceiverLayer,
     self_attends: Vec<PerceiverLayer>,
     num_blocks: usize,
 }
@@ -104,8 +104,13 @@ impl PerceiverEncoder {
         keep: Keep,
     ) -> Result<EncoderOutput> {
         let mask = mask.map(|mask| additive(mask, inputs)).transpose()?;
-        let LayerOutput { mut hidden, probabilities } =
-            self.cross_attention.forward(latents, Some(inputs), mask.as_ref(), None, keep.attentions)?;
+        let read = self.cross_attention.forward(latents, Some(inputs), mask.as_ref(), None, keep.attentions)?;
+        self.refine(read, head_mask, keep)
+    }
+
+    /// What follows the cross-attention: the blocks of self-attention layers over the latents that `read` holds.
+    pub(super) fn refine(&self, read: LayerOutput, head_mask: Option<&HeadMask>, keep: Keep) -> Result<EncoderOutput> {
+        let LayerOutput { mut hidden, probabilities } = read;
         let cross_attentions = probabilities.into_iter().collect();
         let (mut hidden_states, mut attentions) = (Vec::new(), Vec::new());
         let mut note = |hidden: &Tensor| {

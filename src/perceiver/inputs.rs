@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::FourierGrid;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Positions of a block of tokens.
 #[derive(Clone, Debug)]
@@ -113,6 +113,17 @@ impl Inputs {
         match self.blocks.as_slice() {
             [(_, block)] => block.dense(),
             blocks => Ok(Tensor::cat(&blocks.iter().map(|(_, block)| block.dense()).collect::<Result<Vec<_>>>()?, 1)?),
+        }
+    }
+
+    /// B.
+    ///
+    /// # Errors
+    /// When features are not B × M × channels, or there is no modality.
+    pub fn batch(&self) -> Result<usize> {
+        match self.blocks.first() {
+            Some((_, block)) => Ok(block.features.dims3()?.0),
+            None => Err(Error::tensor("inputs", "no modality", "one or more")),
         }
     }
 

@@ -16,6 +16,7 @@ mod config;
 mod cost;
 pub mod decode;
 mod encoder;
+mod fold;
 mod image_processor;
 mod inputs;
 pub mod loss;
@@ -31,6 +32,7 @@ pub use attention::{Attention, LayerOptions, LayerOutput, PerceiverLayer};
 pub use config::{AttentionShape, FlowConfig, ImageClassificationConfig, MultimodalConfig, PerceiverConfig, ProblemType};
 pub use cost::Cost;
 pub use encoder::{EncoderOutput, HeadMask, PerceiverEncoder};
+pub use fold::Folding;
 pub use image_processor::{ImageSize, Levels, PerceiverImageProcessor};
 pub use inputs::{Block, Inputs, Join, Positions};
 pub use position::{

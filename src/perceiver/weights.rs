@@ -3,10 +3,11 @@
 use candle_core::{DType, Device, Module, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
+use super::Folding;
 use crate::{compute, error::Result};
 
 /// Epsilon of every layer norm in the family, whatever `layer_norm_eps` says.
-const EPSILON: f32 = 1e-5;
+pub(super) const EPSILON: f32 = 1e-5;
 
 /// A place in a checkpoint's tree of names. New variables (in training) are drawn as the reference draws them: weights from a normal
 /// distribution of a given deviation, biases 0, gains 1.
@@ -14,17 +15,29 @@ const EPSILON: f32 = 1e-5;
 pub struct Weights<'a> {
     tensors: VarBuilder<'a>,
     deviation: f64,
+    folding: Folding,
 }
 
 impl<'a> Weights<'a> {
-    /// The root of the tree in `tensors`; new variables get the deviation `initializer_range`.
+    /// The root of the tree in `tensors`; new variables get the deviation `initializer_range`. Models made from it are plain, as training
+    /// needs them.
     pub fn new(tensors: VarBuilder<'a>, initializer_range: f64) -> Self {
-        Self { tensors, deviation: initializer_range }
+        Self { tensors, deviation: initializer_range, folding: Folding::Off }
+    }
+
+    /// The same tree for models that are folded or not. Folded ones must not change: what follows from the weights is computed once.
+    pub fn with_folding(self, folding: Folding) -> Self {
+        Self { folding, ..self }
+    }
+
+    /// Whether what is made from here may be folded: asked for, and on a processor.
+    pub(super) fn may_fold(&self) -> bool {
+        self.folding == Folding::Auto && self.device().is_cpu()
     }
 
     /// The branch `name`.
     pub fn pp(&self, name: impl ToString) -> Self {
-        Self { tensors: self.tensors.pp(name), deviation: self.deviation }
+        Self { tensors: self.tensors.pp(name), ..self.clone() }
     }
 
     /// The device the tensors are on.
@@ -85,14 +98,19 @@ impl<'a> Weights<'a> {
 /// A linear layer, y = x Wᵀ + b.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    weight: Tensor,
-    bias: Tensor,
+    pub(super) weight: Tensor,
+    pub(super) bias: Tensor,
 }
 
 impl Linear {
     /// The format of the matrix.
     pub fn dtype(&self) -> DType {
         self.weight.dtype()
+    }
+
+    /// The matrix, to × from, in float32.
+    pub(super) fn matrix(&self) -> candle_core::Result<Tensor> {
+        self.weight.to_dtype(DType::F32)
     }
 }
 
@@ -113,8 +131,8 @@ impl Module for Linear {
 /// Layer normalisation with epsilon 1e-5.
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
-    gain: Tensor,
-    shift: Tensor,
+    pub(super) gain: Tensor,
+    pub(super) shift: Tensor,
 }
 
 impl Module for LayerNorm {

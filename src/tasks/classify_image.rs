@@ -27,11 +27,18 @@ impl ClassifyImage {
     /// # Errors
     /// When the model cannot be found or read, is no image classifier, or the device is not there.
     pub fn open(source: &str, device: DeviceChoice, precision: Precision) -> Result<Self> {
+        Self::of(&Checkpoint::open(source)?, device, precision)
+    }
+
+    /// The same from a checkpoint that is open already.
+    ///
+    /// # Errors
+    /// When it is no image classifier, or the device is not there.
+    pub fn of(checkpoint: &Checkpoint, device: DeviceChoice, precision: Precision) -> Result<Self> {
         let device = device.open()?;
-        let checkpoint = Checkpoint::open(source)?;
-        let Model::ImageClassification(model) = Model::build(&checkpoint, &device, precision)? else {
+        let Model::ImageClassification(model) = Model::build(checkpoint, &device, precision)? else {
             let accepted = "PerceiverForImageClassificationLearned, …Fourier or …ConvProcessing";
-            return Err(Model::refused(&checkpoint, accepted));
+            return Err(Model::refused(checkpoint, accepted));
         };
         let hash = checkpoint.hash().to_owned();
         Ok(Self::new(model, checkpoint.image_processor()?, checkpoint.config(), device, hash))

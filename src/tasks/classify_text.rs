@@ -32,10 +32,17 @@ impl ClassifyText {
     /// # Errors
     /// When the model cannot be found or read, is no text classifier, or the device is not there.
     pub fn open(source: &str, device: DeviceChoice, precision: Precision) -> Result<Self> {
+        Self::of(&Checkpoint::open(source)?, device, precision)
+    }
+
+    /// The same from a checkpoint that is open already.
+    ///
+    /// # Errors
+    /// When it is no text classifier, or the device is not there.
+    pub fn of(checkpoint: &Checkpoint, device: DeviceChoice, precision: Precision) -> Result<Self> {
         let device = device.open()?;
-        let checkpoint = Checkpoint::open(source)?;
-        let Model::SequenceClassification(model) = Model::build(&checkpoint, &device, precision)? else {
-            return Err(Model::refused(&checkpoint, "PerceiverForSequenceClassification"));
+        let Model::SequenceClassification(model) = Model::build(checkpoint, &device, precision)? else {
+            return Err(Model::refused(checkpoint, "PerceiverForSequenceClassification"));
         };
         Ok(Self::new(model, checkpoint.tokenizer()?, checkpoint.config(), device, checkpoint.hash().to_owned()))
     }
@@ -55,6 +62,11 @@ impl ClassifyText {
     /// SHA-256 over configuration and weights, in hexadecimal: names the model wherever results go.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// Bytes of the longest text that the model takes.
+    pub fn longest(&self) -> usize {
+        self.places.saturating_sub(text::AROUND)
     }
 
     /// The labels of each text, in one model call. Texts may differ in length. What `truncation` takes from one that is too long goes

@@ -60,10 +60,17 @@ impl FillMask {
     /// # Errors
     /// When the model cannot be found or read, is no masked language model, or the device is not there.
     pub fn open(source: &str, device: DeviceChoice, precision: Precision) -> Result<Self> {
+        Self::of(&Checkpoint::open(source)?, device, precision)
+    }
+
+    /// The same from a checkpoint that is open already.
+    ///
+    /// # Errors
+    /// When it is no masked language model, or the device is not there.
+    pub fn of(checkpoint: &Checkpoint, device: DeviceChoice, precision: Precision) -> Result<Self> {
         let device = device.open()?;
-        let checkpoint = Checkpoint::open(source)?;
-        let Model::MaskedLM(model) = Model::build(&checkpoint, &device, precision)? else {
-            return Err(Model::refused(&checkpoint, "PerceiverForMaskedLM"));
+        let Model::MaskedLM(model) = Model::build(checkpoint, &device, precision)? else {
+            return Err(Model::refused(checkpoint, "PerceiverForMaskedLM"));
         };
         Ok(Self::new(model, checkpoint.tokenizer()?, checkpoint.config(), device, checkpoint.hash().to_owned()))
     }
@@ -82,6 +89,17 @@ impl FillMask {
     /// SHA-256 over configuration and weights, in hexadecimal: names the model wherever results go.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// Bytes of the longest text that the model takes.
+    pub fn longest(&self) -> usize {
+        self.places.saturating_sub(text::AROUND)
+    }
+
+    /// Whether a text has a `[MASK]` in it.
+    pub fn has_gap(&self, text: &str) -> bool {
+        let encoding = self.tokenizer.encode(text, &EncodeOptions::default());
+        encoding.is_ok_and(|encoding| encoding.input_ids.contains(&special::MASK))
     }
 
     /// Fills each text in one model call, with the `top_k` likeliest bytes of every gap. Texts may differ in length.

@@ -55,8 +55,15 @@ impl OpticalFlow {
     /// # Errors
     /// When the model cannot be found or read, is no flow model, or the device is not there.
     pub fn open(model: &str, device: DeviceChoice, precision: Precision) -> Result<Self> {
+        Self::of(&Checkpoint::open(model)?, device, precision)
+    }
+
+    /// The same from a checkpoint that is open already.
+    ///
+    /// # Errors
+    /// When it is no flow model, or the device is not there.
+    pub fn of(checkpoint: &Checkpoint, device: DeviceChoice, precision: Precision) -> Result<Self> {
         let device = device.open()?;
-        let checkpoint = Checkpoint::open(model)?;
         let built = checkpoint.build(&device, precision, PerceiverForOpticalFlow::new)?;
         Ok(Self::new(built, checkpoint.config().clone(), device, checkpoint.hash().to_owned()))
     }

@@ -60,9 +60,16 @@ impl RawModel {
     /// # Errors
     /// When the model cannot be found or read, its architecture is none of ours, or the device is not there.
     pub fn open(model: &str, device: DeviceChoice, precision: Precision) -> Result<Self> {
+        Self::of(&Checkpoint::open(model)?, device, precision)
+    }
+
+    /// The same from a checkpoint that is open already.
+    ///
+    /// # Errors
+    /// When its architecture is none of ours, or the device is not there.
+    pub fn of(checkpoint: &Checkpoint, device: DeviceChoice, precision: Precision) -> Result<Self> {
         let device = device.open()?;
-        let checkpoint = Checkpoint::open(model)?;
-        let model = Model::build(&checkpoint, &device, precision)?;
+        let model = Model::build(checkpoint, &device, precision)?;
         Ok(Self { model, problem_type: checkpoint.config().problem_type, device })
     }
 

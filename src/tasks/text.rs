@@ -7,6 +7,9 @@ use crate::{
     perceiver::tokenizer::Encoding,
 };
 
+/// Places that `[CLS]` and `[SEP]` take.
+pub(super) const AROUND: usize = 2;
+
 /// Byte ids and attention mask, each B × M, of encodings that were padded to one length M. The mask leaves the padding out.
 ///
 /// # Errors

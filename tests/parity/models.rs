@@ -94,6 +94,11 @@ impl Case<'_> {
         }
     }
 
+    /// Nothing kept: what may be folded is.
+    fn folded(&self) -> ForwardOptions<'_> {
+        ForwardOptions { keep: Keep::default(), ..self.options() }
+    }
+
     /// Some cases record less than others.
     fn assert(&self, what: &str, given: &Tensor) {
         if let Some(expected) = self.tensors.find(what) {
@@ -135,7 +140,11 @@ impl Case<'_> {
 
 fn bare(model: &Model<'_>) {
     let perceiver = model.build(PerceiverModel::new);
-    model.each_case(|case| case.assert_encoder(&perceiver.forward(case.input(), case.options()).unwrap(), None));
+    model.each_case(|case| {
+        case.assert_encoder(&perceiver.forward(case.input(), case.options()).unwrap(), None);
+        let folded = perceiver.forward(case.input(), case.folded()).unwrap();
+        case.assert("out.last_hidden_state", &folded.last_hidden_state);
+    });
 }
 
 fn masked_lm(model: &Model<'_>) {
@@ -151,6 +160,7 @@ fn masked_lm(model: &Model<'_>) {
         case.assert("mid.decoder_query", &query);
         case.assert("mid.decoder_output", &perceiver.decoder().forward(&query, z, false).unwrap().logits);
         case.assert("out.logits", &output.logits);
+        case.assert("out.logits", &perceiver.forward(case.input(), case.folded()).unwrap().logits);
         if let Some(labels) = case.tensors.find("in.labels") {
             case.assert("out.loss", &loss::cross_entropy(&output.logits, labels).unwrap());
         }
@@ -168,6 +178,7 @@ fn sequence_classification(model: &Model<'_>) {
         case.assert("mid.decoder_query", &perceiver.decoder().query(&output.encoder.last_hidden_state).unwrap());
         case.assert("mid.decoder_output", &output.logits);
         case.assert("out.logits", &output.logits);
+        case.assert("out.logits", &perceiver.forward(case.input(), case.folded()).unwrap().logits);
         case.assert_classification_loss(&output.logits);
     });
 }
@@ -186,6 +197,7 @@ fn image_classification(
         case.assert("mid.decoder_query", &perceiver.decoder().query(&output.encoder.last_hidden_state).unwrap());
         case.assert("mid.decoder_output", &output.logits);
         case.assert("out.logits", &output.logits);
+        case.assert("out.logits", &perceiver.forward(case.input(), case.folded()).unwrap().logits);
         case.assert_classification_loss(&output.logits);
     });
 }
@@ -200,6 +212,7 @@ fn optical_flow(model: &Model<'_>) {
         case.assert_encoder(&output.encoder, output.decoder_attention.as_ref());
         case.assert("mid.decoder_output", &output.logits);
         case.assert("out.logits", &output.logits);
+        case.assert("out.logits", &perceiver.forward(case.input(), case.folded()).unwrap().logits);
     });
 }
 
@@ -225,7 +238,10 @@ fn multimodal_autoencoding(model: &Model<'_>) {
             case.assert("mid.decoder_output", &perceiver.decoder().forward(&query.tokens, z, false).unwrap().logits);
             let recorded: BTreeMap<&str, &Tensor> = case.tensors.below("out.logits.").collect();
             assert!(recorded.keys().copied().eq(output.logits.keys().map(String::as_str)));
-            recorded.iter().for_each(|(name, expected)| case.setting.assert_close(name, &output.logits[*name], expected));
+            let folded = perceiver.forward(inputs, &points, case.folded()).unwrap();
+            for output in [output, folded] {
+                recorded.iter().for_each(|(name, expected)| case.setting.assert_close(name, &output.logits[*name], expected));
+            }
         }
     });
 }

@@ -1,12 +1,14 @@
 //! Every caps of this plugin, in one place.
 
 mod heads;
+mod texts;
 mod windows;
 
 use gst_video::VideoFormat;
 
 pub(crate) use self::{
     heads::{HeadKind, HeadMedia, any_head, heads},
+    texts::{any_text, is_markup, text},
     windows::{any_inputs, any_latents, inputs, latents, window_rate},
 };
 use crate::sound;

@@ -8,6 +8,7 @@
 //! | [`perceiverencode`](encode) | turns windows into latents |
 //! | [`perceiverdecode`](decode) | asks latents for video, sound or labels |
 //! | [`perceiveroverlay`](overlay) | draws what the metadata says |
+//! | [`perceivertext`](text) | fills the gaps of subtitles or says what they are about |
 //! | [`perceiverflow`](perceiverbin) | both in one bin |
 //!
 //! Rust applications read the metadata with [`meta::FlowMeta`], [`meta::LabelsMeta`] and [`meta::WindowMeta`].
@@ -38,6 +39,7 @@ mod settings;
 mod sound;
 mod stage;
 mod tensor_bytes;
+pub mod text;
 mod window_settings;
 
 use gst::{glib, prelude::*};
@@ -64,6 +66,7 @@ fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     preprocess::register(plugin)?;
     encode::register(plugin)?;
     decode::register(plugin)?;
+    text::register(plugin)?;
     perceiverbin::register(plugin)
 }
 

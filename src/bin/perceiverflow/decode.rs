@@ -83,8 +83,7 @@ impl Arguments {
         let reader = LatentsReader::open(&self.latents)?;
         let task = self.model.open_multimodal()?;
         if reader.info().model_hash != task.hash() {
-            let reason =
-                format!("latents of the model {}; {} is {}", reader.info().model_hash, self.model.source()?, task.hash());
+            let reason = format!("latents of the model {}; {} is {}", reader.info().model_hash, self.model.name(), task.hash());
             return Err(Error::format(&self.latents, reason));
         }
         let progress = Progress::begin(Some(reader.windows() as u64), Unit::WINDOWS, self.quiet);

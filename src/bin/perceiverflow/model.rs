@@ -3,11 +3,29 @@
 use clap::{Args, ValueEnum};
 use perceiverflow::{
     Result,
+    checkpoint::Checkpoint,
     compute::{DeviceChoice, Precision},
+    perceiver::Folding,
     tasks::{OpticalFlow, Tiling},
 };
 
 use crate::models::fetch;
+
+/// How a model computes; its results are the same but for rounding.
+#[derive(Args, Debug)]
+pub(crate) struct FoldingArguments {
+    /// Compute the cross-attentions as published, without the shortcuts for inference: slower, the same result but for rounding
+    #[arg(long)]
+    no_fold: bool,
+}
+
+impl FoldingArguments {
+    /// The checkpoint of a model; one of the Hub is in the cache then.
+    pub(crate) fn checkpoint(&self, model: &str) -> Result<Checkpoint> {
+        fetch(model)?;
+        Ok(Checkpoint::open(model)?.with_folding(if self.no_fold { Folding::Off } else { Folding::Auto }))
+    }
+}
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Model")]
@@ -23,6 +41,9 @@ pub(crate) struct FlowModelArguments {
     /// Number format of weights and activations: auto, f32, f16 or bf16
     #[arg(long, value_name = "FORMAT", default_value_t)]
     precision: Precision,
+
+    #[command(flatten)]
+    folding: FoldingArguments,
 
     /// How frames of any size meet the model's tile
     #[arg(long, value_enum, default_value_t)]
@@ -44,8 +65,7 @@ enum Scale {
 
 impl FlowModelArguments {
     pub(crate) fn open(&self) -> Result<OpticalFlow> {
-        fetch(&self.model)?;
-        OpticalFlow::open(&self.model, self.device, self.precision)
+        OpticalFlow::of(&self.folding.checkpoint(&self.model)?, self.device, self.precision)
     }
 
     pub(crate) fn tiling(&self) -> Tiling {
@@ -72,15 +92,22 @@ pub(crate) struct ModelArguments {
     #[arg(long, value_name = "FORMAT", default_value_t)]
     pub(crate) precision: Precision,
 
+    #[command(flatten)]
+    folding: FoldingArguments,
+
     /// Inputs in one model call, 1 or more: more of them make better use of a GPU and take more memory
     #[arg(long, value_name = "INPUTS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) batch_size: u32,
 }
 
 impl ModelArguments {
-    /// The model as the tasks open it; one of the Hub is in the cache then.
-    pub(crate) fn source(&self) -> Result<&str> {
-        fetch(&self.model)?;
-        Ok(&self.model)
+    /// The model as it was named.
+    pub(crate) fn name(&self) -> &str {
+        &self.model
+    }
+
+    /// The model's checkpoint, as the tasks take it; one of the Hub is in the cache then.
+    pub(crate) fn checkpoint(&self) -> Result<Checkpoint> {
+        self.folding.checkpoint(&self.model)
     }
 }

@@ -18,7 +18,7 @@ use perceiverflow::{
     tasks::RawModel,
 };
 
-use crate::{models::fetch, output};
+use crate::{model::FoldingArguments, output};
 
 /// Run a model on raw tensors and compare its results with expected ones
 ///
@@ -74,6 +74,9 @@ pub(crate) struct Arguments {
     /// Number format of weights and activations: auto, f32, f16 or bf16
     #[arg(long, value_name = "FORMAT", default_value_t)]
     precision: Precision,
+
+    #[command(flatten)]
+    folding: FoldingArguments,
 }
 
 fn name_and_value(text: &str) -> std::result::Result<(String, String), String> {
@@ -99,8 +102,7 @@ impl Arguments {
         }
         let wants = |prefix: &str| self.all || self.compare && expected.keys().any(|name| name.starts_with(prefix));
         let keep = Keep { hidden_states: wants("hidden_states"), attentions: wants("attentions") || wants("cross_attentions") };
-        fetch(&self.model)?;
-        let model = RawModel::open(&self.model, self.device, self.precision)?;
+        let model = RawModel::of(&self.folding.checkpoint(&self.model)?, self.device, self.precision)?;
         let results = model.run(&with_prefix("in."), &self.arguments, keep)?;
         if let Some(path) = &self.output {
             let named = results.iter().map(|(name, tensor)| (format!("out.{name}"), tensor));

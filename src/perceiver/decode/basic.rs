@@ -6,8 +6,8 @@ use serde::Deserialize;
 use crate::{
     error::{Error, Result},
     perceiver::{
-        LayerOptions, LayerOutput, Linear, PerceiverConfig, PerceiverLayer, PositionArguments, PositionEncoding, Weights,
-        position::one_or_many,
+        FourierPositions, LayerOptions, LayerOutput, Linear, PerceiverConfig, PerceiverLayer, PositionArguments,
+        PositionEncoding, Weights, fold::FoldedDecoder, position::one_or_many,
     },
 };
 
@@ -78,6 +78,7 @@ pub struct BasicDecoder {
     positions: Option<PositionEncoding>,
     layer: Option<PerceiverLayer>,
     final_layer: Option<Linear>,
+    folded: Option<FoldedDecoder>,
 }
 
 impl BasicDecoder {
@@ -89,7 +90,7 @@ impl BasicDecoder {
     pub fn new(config: &PerceiverConfig, options: BasicDecoderOptions, weights: &Weights<'_>) -> Result<Self> {
         let positions = options.positions.build("output_position_encodings", weights)?;
         if options.position_encoding_only {
-            return Ok(Self { options, positions, layer: None, final_layer: None });
+            return Ok(Self { options, positions, layer: None, final_layer: None, folded: None });
         }
         let layer = LayerOptions {
             is_cross_attention: true,
@@ -105,12 +106,21 @@ impl BasicDecoder {
         };
         let final_layer =
             options.final_project.then(|| weights.pp("final_layer").linear(options.num_channels, options.output_num_channels));
-        Ok(Self {
-            layer: Some(PerceiverLayer::new(&layer, &weights.pp("decoding_cross_attention"))?),
-            final_layer: final_layer.transpose()?,
-            positions,
-            options,
-        })
+        let layer = PerceiverLayer::new(&layer, &weights.pp("decoding_cross_attention"))?;
+        let final_layer = final_layer.transpose()?;
+        let folded = if weights.may_fold() { FoldedDecoder::new(&layer, final_layer.as_ref())? } else { None };
+        Ok(Self { layer: Some(layer), final_layer, folded, positions, options })
+    }
+
+    /// The layers that answer, folded, where they may be.
+    pub(in crate::perceiver) fn folded(&self) -> Option<&FoldedDecoder> {
+        self.folded.as_ref()
+    }
+
+    /// The Fourier positions of the queries and the grid they belong to, where the queries are nothing else.
+    pub(super) fn fourier(&self) -> Option<(&FourierPositions, &[usize])> {
+        let positions = self.positions.as_ref()?.fourier()?;
+        (!self.options.concat_preprocessed_input).then_some((positions, &self.options.output_index_dims))
     }
 
     /// Number of outputs: cells of the grid of queries.

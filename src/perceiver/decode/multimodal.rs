@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use super::{BasicDecoder, BasicDecoderOptions, BasicVideoAutoencodingDecoder, ClassificationDecoder, Decoded};
 use crate::{
     error::{Error, Result},
-    perceiver::{PerceiverConfig, Weights},
+    perceiver::{Linear, PerceiverConfig, Weights, fold::Tokens},
 };
 
 /// Which outputs to decode, by modality: flat indices into its grid of outputs. A modality that is absent is decoded whole, one without
@@ -100,10 +100,7 @@ impl MultimodalDecoder {
     /// # Errors
     /// For a modality there is not, points outside its grid, or no points at all.
     pub fn query(&self, inputs: &Tensor, points: &Points) -> Result<MultimodalQuery> {
-        if let Some(name) = points.keys().find(|name| !self.modalities.contains_key(*name)) {
-            let names = format!("{:?}", self.modalities.keys().collect::<Vec<_>>());
-            return Err(Error::option("subsampled_output_points", name, names));
-        }
+        self.check(points)?;
         let (mut queries, mut modality_sizes) = (Vec::new(), BTreeMap::new());
         for (name, (modality, padding)) in &self.modalities {
             let decoder = modality.basic();
@@ -121,6 +118,51 @@ impl MultimodalDecoder {
             return Err(Error::option("subsampled_output_points", "no point of any modality", "at least one point"));
         }
         Ok(MultimodalQuery { tokens: Tensor::cat(&queries, 1)?, modality_sizes })
+    }
+
+    /// Whether there are the modalities that points are of.
+    ///
+    /// # Errors
+    /// When there are not.
+    pub(in crate::perceiver) fn check(&self, points: &Points) -> Result<()> {
+        match points.keys().find(|name| !self.modalities.contains_key(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                let names = format!("{:?}", self.modalities.keys().collect::<Vec<_>>());
+                Err(Error::option("subsampled_output_points", name, names))
+            }
+        }
+    }
+
+    /// Answers one modality at its `points`, all of them where they are `None`, from the latents `z` (B × N × D), through the layer of the
+    /// modality's postprocessor: B × O × its channels. `None` where this cannot be folded or does not pay.
+    ///
+    /// # Errors
+    /// For a modality there is not, or points outside its grid.
+    pub(in crate::perceiver) fn fold(
+        &self,
+        name: &str,
+        points: Option<&[u32]>,
+        z: &Tensor,
+        postprocessor: &Linear,
+    ) -> Result<Option<Tensor>> {
+        let Some((modality, padding)) = self.modalities.get(name) else { return Ok(None) };
+        let (Some(folded), Some((positions, index_dims))) = (self.decoder.folded(), modality.basic().fourier()) else {
+            return Ok(None);
+        };
+        let cells = index_dims.iter().product::<usize>() as u32;
+        let all: Vec<u32>;
+        let points = match points {
+            Some(points) => points,
+            None => {
+                all = (0..cells).collect();
+                &all
+            }
+        };
+        if let Some(point) = points.iter().find(|&&point| point >= cells) {
+            return Err(Error::tensor("subsampled_output_points", point, format!("less than {cells}")));
+        }
+        folded.forward(&Tokens::at(positions, index_dims, points, padding)?, z, Some(postprocessor))
     }
 
     /// Answers queries (B × O × E) from the latents `z` (B × N × D): B × O × output channels.

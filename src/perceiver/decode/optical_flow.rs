@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::{BasicDecoder, BasicDecoderOptions, Decoded};
 use crate::{
     error::{Error, Result},
-    perceiver::{PerceiverConfig, PositionArguments, Weights},
+    perceiver::{Inputs, PerceiverConfig, PositionArguments, Weights, fold::Tokens},
 };
 
 /// Arguments of the decoder.
@@ -50,28 +50,46 @@ impl OpticalFlowDecoder {
         })
     }
 
+    /// Answers the preprocessed `inputs`, in their parts, from the latents `z` (B × N × D): B × Y × X × 2, as [`forward`](Self::forward) does.
+    /// In a model that may be folded they stay in parts where that is cheaper.
+    ///
+    /// # Errors
+    /// When the number of queries is not that of the output's tokens.
+    pub fn answer(&self, inputs: &Inputs, z: &Tensor, keep: bool) -> Result<Decoded> {
+        if let ([(_, block)], Some(folded), false) = (inputs.blocks.as_slice(), self.decoder.folded(), keep)
+            && let Some(logits) = folded.forward(&Tokens::of(block)?, z, None)?
+        {
+            return Ok(Decoded { logits: self.field(&logits)?, cross_attentions: None });
+        }
+        self.forward(&inputs.dense()?, z, keep)
+    }
+
     /// Answers `query` (B × O × E, the preprocessed inputs) from the latents `z` (B × N × D): B × Y × X × 2. A token's answer is ordered
     /// (row, column, component) within its patch.
     ///
     /// # Errors
     /// When the number of queries is not that of the output's tokens.
     pub fn forward(&self, query: &Tensor, z: &Tensor, keep: bool) -> Result<Decoded> {
+        let Decoded { logits, cross_attentions } = self.decoder.forward(query, z, keep)?;
+        Ok(Decoded { logits: self.field(&logits)?, cross_attentions })
+    }
+
+    /// Answers of tokens, B × O × channels, as a picture of vectors.
+    fn field(&self, logits: &Tensor) -> Result<Tensor> {
         let [height, width] = self.output_image_shape;
         let (rows, columns) = (height / self.patch, width / self.patch);
-        if query.dim(1)? != rows * columns {
+        let (b, tokens, channels) = logits.dims3()?;
+        if tokens != rows * columns {
             return Err(Error::tensor(
                 "inputs",
-                query.dims(),
+                format!("{tokens} tokens"),
                 format!("{rows} · {columns} tokens, for an image of {height} rows and {width} columns"),
             ));
         }
-        let Decoded { logits, cross_attentions } = self.decoder.forward(query, z, keep)?;
-        let (b, _, channels) = logits.dims3()?;
         let components = channels / (self.patch * self.patch);
-        let logits = (logits / self.rescale_factor)?
+        Ok((logits / self.rescale_factor)?
             .reshape(vec![b, rows, columns, self.patch, self.patch, components])?
             .permute(vec![0, 1, 3, 2, 4, 5])?
-            .reshape((b, height, width, components))?;
-        Ok(Decoded { logits, cross_attentions })
+            .reshape((b, height, width, components))?)
     }
 }

@@ -6,7 +6,7 @@ use super::{ForwardOptions, ModelOutput, PerceiverModel, class_query};
 use crate::{
     error::Result,
     perceiver::{
-        Block, ImageClassificationConfig, PerceiverConfig, PositionArguments, Weights,
+        Block, ImageClassificationConfig, Inputs, PerceiverConfig, PositionArguments, Weights,
         decode::ClassificationDecoder,
         preprocess::{ImageOptions, ImagePreprocessor, PrepType},
     },
@@ -102,8 +102,8 @@ impl PerceiverForImageClassification {
     /// When shapes do not fit.
     pub fn forward<'a>(&self, images: &Tensor, options: impl Into<ForwardOptions<'a>>) -> Result<ModelOutput> {
         let options = options.into();
-        let tokens = self.preprocess(images, options.interpolate_pos_encoding)?.dense()?;
-        let encoded = self.perceiver.forward(&tokens, options)?;
+        let encoded =
+            self.perceiver.encode(&Inputs::single(self.preprocess(images, options.interpolate_pos_encoding)?), options)?;
         let z = &encoded.last_hidden_state;
         let decoded = self.decoder.forward(&self.decoder.query(z)?, z, options.keep.attentions)?;
         Ok(ModelOutput::new(decoded, encoded))

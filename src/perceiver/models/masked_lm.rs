@@ -6,7 +6,7 @@ use super::{ForwardOptions, ModelOutput, PerceiverModel};
 use crate::{
     error::Result,
     perceiver::{
-        Block, PerceiverConfig, PositionArguments, Weights,
+        Block, Inputs, PerceiverConfig, PositionArguments, Weights,
         decode::{BasicDecoder, BasicDecoderOptions, Decoded, EmbeddingDecoder},
         preprocess::TextPreprocessor,
     },
@@ -69,7 +69,7 @@ impl PerceiverForMaskedLM {
     /// When shapes do not fit.
     pub fn forward<'a>(&self, ids: &Tensor, options: impl Into<ForwardOptions<'a>>) -> Result<ModelOutput> {
         let options = options.into();
-        let encoded = self.perceiver.forward(&self.preprocess(ids)?.dense()?, options)?;
+        let encoded = self.perceiver.encode(&Inputs::single(self.preprocess(ids)?), options)?;
         let z = &encoded.last_hidden_state;
         let Decoded { logits: hidden, cross_attentions } =
             self.decoder.forward(&self.decoder.query(z, None, None)?, z, options.keep.attentions)?;

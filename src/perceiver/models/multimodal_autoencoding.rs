@@ -12,7 +12,7 @@ use super::{ForwardOptions, ModelOutput, PerceiverModel};
 use crate::{
     error::{Error, Result},
     perceiver::{
-        EncoderOutput, Inputs, PerceiverConfig, PositionArguments, Weights,
+        EncoderOutput, Inputs, Linear, PerceiverConfig, PositionArguments, Weights,
         decode::{
             BasicDecoder, BasicDecoderOptions, BasicVideoAutoencodingDecoder, ClassificationDecoder, Decoded, ModalityDecoder,
             MultimodalDecoder, Points,
@@ -116,7 +116,7 @@ impl PerceiverForMultimodalAutoencoding {
     /// # Errors
     /// When shapes do not fit.
     pub fn encode<'a>(&self, inputs: MultimodalInputs<'_>, options: impl Into<ForwardOptions<'a>>) -> Result<EncoderOutput> {
-        self.perceiver.forward(&self.preprocess(inputs)?.dense()?, options)
+        self.perceiver.encode(&self.preprocess(inputs)?, options)
     }
 
     /// Latents `z` (B × N × D) to the outputs at `points`: `audio` B × (points · `samples_per_patch`), `image` B × points × 3, `label`
@@ -126,9 +126,28 @@ impl PerceiverForMultimodalAutoencoding {
     /// For points outside the outputs' grids.
     pub fn decode(&self, z: &Tensor, points: &Points, keep: bool) -> Result<Decoded<BTreeMap<String, Tensor>>> {
         let z = &z.to_dtype(DType::F32)?;
-        let query = self.decoder.query(z, points)?;
+        self.decoder.check(points)?;
+        let mut folded = BTreeMap::new();
+        if !keep {
+            // No query sees another: what is cheaper folded is answered by itself.
+            for name in self.decoder.outputs().into_keys().filter(|name| points.get(name).is_none_or(|points| !points.is_empty()))
+            {
+                let points = points.get(&name).map(Vec::as_slice);
+                let answer = |layer: &Linear| self.decoder.fold(&name, points, z, layer);
+                if let Some(logits) = self.postprocessor.through(&name, answer)? {
+                    folded.insert(name, logits);
+                }
+            }
+        }
+        let answered = folded.keys().map(|name| (name.clone(), Vec::new()));
+        let rest: Points = points.clone().into_iter().chain(answered).collect();
+        if !folded.is_empty() && self.decoder.outputs().keys().all(|name| rest.get(name).is_some_and(Vec::is_empty)) {
+            return Ok(Decoded { logits: folded, cross_attentions: None });
+        }
+        let query = self.decoder.query(z, &rest)?;
         let Decoded { logits, cross_attentions } = self.decoder.forward(&query.tokens, z, keep)?;
-        let logits = self.postprocessor.forward(&MultimodalPostprocessor::split(&logits, &query.modality_sizes)?)?;
+        let mut logits = self.postprocessor.forward(&MultimodalPostprocessor::split(&logits, &query.modality_sizes)?)?;
+        logits.extend(folded);
         Ok(Decoded { logits, cross_attentions })
     }
 
@@ -154,6 +173,7 @@ impl PerceiverForMultimodalAutoencoding {
     /// # Errors
     /// When the latents have another shape.
     pub fn reconstruct(&self, z: &Tensor, queries_at_once: usize) -> Result<BTreeMap<String, Tensor>> {
+        let z = &z.to_dtype(DType::F32)?;
         let outputs = self.decoder.outputs();
         let none: Points = outputs.keys().map(|name| (name.clone(), Vec::new())).collect();
         let mut whole = BTreeMap::new();

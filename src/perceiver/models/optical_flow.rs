@@ -6,7 +6,7 @@ use super::{ForwardOptions, ModelOutput, PerceiverModel};
 use crate::{
     error::{Error, Result},
     perceiver::{
-        Block, FlowConfig, PerceiverConfig, PositionArguments, Weights,
+        Block, FlowConfig, Inputs, PerceiverConfig, PositionArguments, Weights,
         decode::{BasicDecoderOptions, OpticalFlowDecoder, OpticalFlowDecoderOptions},
         preprocess::{ImageOptions, ImagePreprocessor, PrepType},
     },
@@ -79,9 +79,9 @@ impl PerceiverForOpticalFlow {
     /// For other shapes.
     pub fn forward<'a>(&self, frames: &Tensor, options: impl Into<ForwardOptions<'a>>) -> Result<ModelOutput> {
         let options = options.into();
-        let tokens = self.preprocess(frames)?.dense()?;
-        let encoded = self.perceiver.forward(&tokens, options)?;
-        let decoded = self.decoder.forward(&tokens, &encoded.last_hidden_state, options.keep.attentions)?;
+        let tokens = Inputs::single(self.preprocess(frames)?);
+        let encoded = self.perceiver.encode(&tokens, options)?;
+        let decoded = self.decoder.answer(&tokens, &encoded.last_hidden_state, options.keep.attentions)?;
         Ok(ModelOutput::new(decoded, encoded))
     }
 }

@@ -5,7 +5,10 @@ use candle_core::{DType, Tensor};
 use super::ForwardOptions;
 use crate::{
     error::{Error, Result},
-    perceiver::{EncoderOutput, PerceiverConfig, PerceiverEncoder, Weights},
+    perceiver::{
+        Block, EncoderOutput, Inputs, LayerOutput, PerceiverConfig, PerceiverEncoder, Weights,
+        fold::{FoldedEncoder, Tokens},
+    },
 };
 
 /// The latent array and the encoder that fills it.
@@ -13,6 +16,7 @@ use crate::{
 pub struct PerceiverModel {
     latents: Tensor,
     encoder: PerceiverEncoder,
+    folded: Option<FoldedEncoder>,
     channels: usize,
 }
 
@@ -30,11 +34,11 @@ impl PerceiverModel {
     /// # Errors
     /// When a tensor is missing or has another shape, or the configuration does not fit together.
     pub fn behind(config: &PerceiverConfig, channels: usize, weights: &Weights<'_>) -> Result<Self> {
-        Ok(Self {
-            latents: weights.pp("embeddings").get((config.num_latents, config.d_latents), "latents")?,
-            encoder: PerceiverEncoder::new(config, channels, &weights.pp("encoder"))?,
-            channels,
-        })
+        let latents = weights.pp("embeddings").get((config.num_latents, config.d_latents), "latents")?;
+        let encoder = PerceiverEncoder::new(config, channels, &weights.pp("encoder"))?;
+        let fold = || FoldedEncoder::new(&encoder.cross_attention, &latents);
+        let folded = weights.may_fold().then(fold).transpose()?;
+        Ok(Self { latents, encoder, folded, channels })
     }
 
     /// Encodes `inputs`, B × M × C.
@@ -42,13 +46,30 @@ impl PerceiverModel {
     /// # Errors
     /// When shapes do not fit.
     pub fn forward<'a>(&self, inputs: &Tensor, options: impl Into<ForwardOptions<'a>>) -> Result<EncoderOutput> {
+        self.encode(&Inputs::single(Block::bare(inputs.to_dtype(DType::F32)?)), options)
+    }
+
+    /// Encodes `inputs` in their parts, each token C channels wide. In a model that may be folded the cross-attention takes them so where
+    /// that is cheaper and nothing asks for scores or masks them.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn encode<'a>(&self, inputs: &Inputs, options: impl Into<ForwardOptions<'a>>) -> Result<EncoderOutput> {
+        let ForwardOptions { attention_mask, head_mask, keep, .. } = options.into();
+        let (n, d) = self.latents.dims2()?;
+        let latents = |b: usize| self.latents.unsqueeze(0)?.broadcast_as((b, n, d));
+        if let (Some(folded), None, false) = (&self.folded, attention_mask, keep.attentions) {
+            let blocks = inputs.blocks.iter().map(|(_, block)| Tokens::of(block)).collect::<Result<Vec<_>>>()?;
+            if blocks.iter().all(|tokens| tokens.channels() == self.channels) && folded.pays(&blocks) {
+                let hidden = folded.forward(&latents(inputs.batch()?)?, &blocks)?;
+                return self.encoder.refine(LayerOutput { hidden, probabilities: None }, head_mask, keep);
+            }
+        }
+        let inputs = inputs.dense()?;
         let (b, _, channels) = inputs.dims3()?;
         if channels != self.channels {
             return Err(Error::tensor("inputs", inputs.dims(), format!("B, M, {} channels", self.channels)));
         }
-        let ForwardOptions { attention_mask, head_mask, keep, .. } = options.into();
-        let (n, d) = self.latents.dims2()?;
-        let latents = self.latents.unsqueeze(0)?.broadcast_as((b, n, d))?;
-        self.encoder.forward(&latents, &inputs.to_dtype(DType::F32)?, attention_mask, head_mask, keep)
+        self.encoder.forward(&latents(b)?, &inputs, attention_mask, head_mask, keep)
     }
 }

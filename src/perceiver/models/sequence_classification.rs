@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::{ForwardOptions, ModelOutput, PerceiverModel, class_query};
 use crate::{
     error::Result,
-    perceiver::{Block, PerceiverConfig, Weights, decode::ClassificationDecoder, preprocess::TextPreprocessor},
+    perceiver::{Block, Inputs, PerceiverConfig, Weights, decode::ClassificationDecoder, preprocess::TextPreprocessor},
 };
 
 /// Bytes in, class scores out.
@@ -49,7 +49,7 @@ impl PerceiverForSequenceClassification {
     /// When shapes do not fit.
     pub fn forward<'a>(&self, ids: &Tensor, options: impl Into<ForwardOptions<'a>>) -> Result<ModelOutput> {
         let options = options.into();
-        let encoded = self.perceiver.forward(&self.preprocess(ids)?.dense()?, options)?;
+        let encoded = self.perceiver.encode(&Inputs::single(self.preprocess(ids)?), options)?;
         let z = &encoded.last_hidden_state;
         let decoded = self.decoder.forward(&self.decoder.query(z)?, z, options.keep.attentions)?;
         Ok(ModelOutput::new(decoded, encoded))

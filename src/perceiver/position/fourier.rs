@@ -21,6 +21,17 @@ pub struct FourierGrid {
     index_dims: Vec<usize>,
 }
 
+/// The part of an encoding that depends on one axis only.
+#[derive(Clone, Debug)]
+pub(in crate::perceiver) struct AxisPositions {
+    /// Positions on the axis.
+    pub(in crate::perceiver) size: usize,
+    /// Which channels of the encoding it makes.
+    pub(in crate::perceiver) channels: Vec<usize>,
+    /// They, at each position: size × channels.
+    pub(in crate::perceiver) table: Vec<f32>,
+}
+
 impl FourierPositions {
     /// An encoding with these arguments.
     ///
@@ -86,6 +97,37 @@ impl FourierPositions {
         Ok(Tensor::from_vec(out, (b, o, channels), positions.device())?)
     }
 
+    /// The encoding of a grid's cells by axis, at the places that [`unravel`](crate::perceiver::decode::unravel) gives them: −1 … 1
+    /// (excluded), in steps of 2/n.
+    pub(in crate::perceiver) fn axes_of_points(&self, index_dims: &[usize]) -> Vec<AxisPositions> {
+        let places = |&n: &usize| (0..n).map(|at| -1.0 + 2.0 * at as f32 / n as f32).collect();
+        self.by_axis(&index_dims.iter().map(places).collect::<Vec<_>>())
+    }
+
+    /// The encoding by axis of these positions.
+    fn by_axis(&self, positions: &[Vec<f32>]) -> Vec<AxisPositions> {
+        let FourierOptions { num_bands, concat_pos, sine_only, .. } = self.options;
+        let axes = positions.len();
+        let waves = if concat_pos { axes } else { 0 };
+        let piece = |block: usize, axis: usize| (0..num_bands).map(move |band| waves + (block * axes + axis) * num_bands + band);
+        let one = |(axis, positions): (usize, &Vec<f32>)| {
+            let leading = concat_pos.then_some(axis);
+            let channels = leading.into_iter().chain(piece(0, axis));
+            let channels = if sine_only { channels.collect() } else { channels.chain(piece(1, axis)).collect::<Vec<_>>() };
+            let bands = self.bands(axis);
+            let mut table = Vec::with_capacity(positions.len() * channels.len());
+            for &position in positions {
+                table.extend(concat_pos.then_some(position));
+                table.extend(bands.iter().map(|&band| angle(position, band).sin()));
+                if !sine_only {
+                    table.extend(bands.iter().map(|&band| angle(position, band).cos()));
+                }
+            }
+            AxisPositions { size: positions.len(), channels, table }
+        };
+        positions.iter().enumerate().map(one).collect()
+    }
+
     /// Sines, then cosines, of `points` positions.
     fn waves(&self, points: usize, position: impl Fn(usize, usize) -> f32) -> Vec<f32> {
         let bands: Vec<Vec<f32>> = (0..self.options.max_resolution.len()).map(|axis| self.bands(axis)).collect();
@@ -121,6 +163,11 @@ impl FourierGrid {
     /// Channels of the encoding.
     pub fn channels(&self) -> usize {
         self.encoding.channels()
+    }
+
+    /// The features by axis: what they are made of.
+    pub(in crate::perceiver) fn by_axis(&self) -> Vec<AxisPositions> {
+        self.encoding.by_axis(&self.index_dims.iter().map(|&n| linspace(-1.0, 1.0, n)).collect::<Vec<_>>())
     }
 
     /// The features of every position, M × channels, the last axis fastest.
@@ -198,6 +245,25 @@ mod tests {
         let given = encoding.encode(&Tensor::from_vec(points, (1, 10, 2), &Device::Cpu).unwrap()).unwrap();
         let grid = encoding.grid(&[5, 2]).unwrap().dense(DType::F32, &Device::Cpu).unwrap();
         assert_eq!(given.squeeze(0).unwrap().to_vec2::<f32>().unwrap(), grid.to_vec2::<f32>().unwrap());
+    }
+
+    #[test]
+    fn the_pieces_of_the_axes_make_up_the_grid() {
+        for (concat_pos, sine_only) in [(true, false), (false, false), (true, true), (false, true)] {
+            let options = FourierOptions { num_bands: 3, max_resolution: vec![4, 9], concat_pos, sine_only };
+            let grid = FourierPositions::new(options).unwrap().grid(&[5, 2]).unwrap();
+            let dense = grid.dense(DType::F32, &Device::Cpu).unwrap().to_vec2::<f32>().unwrap();
+            let axes = grid.by_axis();
+            for (cell, row) in dense.iter().enumerate() {
+                let mut made = vec![f32::NAN; row.len()];
+                for (axis, at) in axes.iter().zip([cell / 2, cell % 2]) {
+                    let width = axis.channels.len();
+                    let piece = &axis.table[at * width..(at + 1) * width];
+                    axis.channels.iter().zip(piece).for_each(|(&channel, &value)| made[channel] = value);
+                }
+                assert_eq!(&made, row);
+            }
+        }
     }
 
     #[test]

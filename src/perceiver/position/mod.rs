@@ -6,6 +6,7 @@ mod trainable;
 
 pub(super) use arguments::one_or_many;
 pub use arguments::{FourierOptions, PositionArguments, PositionOptions, TrainableOptions};
+pub(super) use fourier::AxisPositions;
 pub use fourier::{FourierGrid, FourierPositions};
 
 use candle_core::{DType, Device, Module, Tensor};
@@ -60,6 +61,14 @@ impl PositionEncoding {
         match &self.kind {
             Kind::Trainable { axes, .. } => *axes,
             Kind::Fourier(positions) => positions.axes(),
+        }
+    }
+
+    /// The Fourier features that these positions are, where they are nothing else.
+    pub(super) fn fourier(&self) -> Option<&FourierPositions> {
+        match &self.kind {
+            Kind::Fourier(positions) if self.projection.is_none() => Some(positions),
+            _ => None,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
 /// One linear layer to the samples that an output stands for.
 #[derive(Clone, Debug)]
 pub struct AudioPostprocessor {
-    classifier: Linear,
+    pub(super) classifier: Linear,
 }
 
 impl AudioPostprocessor {

@@ -10,7 +10,7 @@ use crate::{
 /// One linear layer over the first output.
 #[derive(Clone, Debug)]
 pub struct ClassificationPostprocessor {
-    classifier: Linear,
+    pub(super) classifier: Linear,
 }
 
 impl ClassificationPostprocessor {

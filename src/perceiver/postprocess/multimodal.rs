@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use candle_core::Tensor;
 
 use super::{AudioPostprocessor, ClassificationPostprocessor, ProjectionPostprocessor};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    perceiver::Linear,
+};
 
 /// The postprocessor of one modality.
 #[derive(Clone, Debug)]
@@ -32,6 +35,26 @@ impl ModalityPostprocessor {
     }
 }
 
+impl ModalityPostprocessor {
+    /// The layer that every output goes through.
+    fn layer(&self) -> &Linear {
+        match self {
+            Self::Audio(audio) => &audio.classifier,
+            Self::Classification(labels) => &labels.classifier,
+            Self::Projection(pixels) => &pixels.classifier,
+        }
+    }
+
+    /// What [`forward`](Self::forward) makes of outputs that went through that layer already, B × O × its channels.
+    fn shaped(&self, outputs: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Audio(_) => outputs.flatten_from(1)?,
+            Self::Classification(_) => outputs.narrow(1, 0, 1)?.squeeze(1)?,
+            Self::Projection(_) => outputs.clone(),
+        })
+    }
+}
+
 /// One postprocessor for each modality.
 #[derive(Clone, Debug)]
 pub struct MultimodalPostprocessor {
@@ -55,6 +78,17 @@ impl MultimodalPostprocessor {
             Ok((name.clone(), postprocessor.forward(outputs)?))
         };
         outputs.iter().map(one).collect()
+    }
+
+    /// Postprocesses one modality whose outputs (B × O × channels) come from `answer`, which is given the postprocessor's layer to go through.
+    /// `None` where there is no such modality, or no answer.
+    pub(in crate::perceiver) fn through(
+        &self,
+        name: &str,
+        answer: impl FnOnce(&Linear) -> Result<Option<Tensor>>,
+    ) -> Result<Option<Tensor>> {
+        let Some(postprocessor) = self.modalities.get(name) else { return Ok(None) };
+        answer(postprocessor.layer())?.map(|outputs| postprocessor.shaped(&outputs)).transpose()
     }
 
     /// Cuts B × O × channels into modalities that follow each other in the order of their names.

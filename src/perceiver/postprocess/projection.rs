@@ -10,7 +10,7 @@ use crate::{
 /// One linear layer for every output.
 #[derive(Clone, Debug)]
 pub struct ProjectionPostprocessor {
-    classifier: Linear,
+    pub(super) classifier: Linear,
 }
 
 impl ProjectionPostprocessor {

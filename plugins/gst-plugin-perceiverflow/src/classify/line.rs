@@ -86,7 +86,7 @@ impl<T, R> ResultLine<T, R> {
         let window = Window { id, from, to, settled: false };
         for item in &mut self.items {
             match item.state {
-                State::Open(time) if window.has(time) => item.state = State::Pending(id, time),
+                State::Open(time) | State::Pending(_, time) if window.has(time) => item.state = State::Pending(id, time),
                 State::Open(time) if time < from => item.state = State::Settled(None),
                 _ => {}
             }

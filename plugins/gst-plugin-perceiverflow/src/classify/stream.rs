@@ -362,7 +362,9 @@ impl Stream {
         let Some(clip) = self.windows.next()? else { return Ok(None) };
         let tag = self.tag(&clip);
         let inputs = Arc::new(self.preprocessor.preprocess(&clip)?);
-        self.line.begin(tag.id, clip.time, clip.time + self.stride);
+        // A window that the stream breaks off in stands for nothing behind the break.
+        let stands_for = if clip.duration < self.shape().duration() { clip.duration } else { self.stride };
+        self.line.begin(tag.id, clip.time, clip.time + stands_for);
         self.tags.push_back(tag.clone());
         let job = Job { id: tag.id, question: Question::Ask(inputs, Head::Labels) };
         Ok(Some((tag, job)))

@@ -7,18 +7,22 @@ use gst::{glib, prelude::*, subclass::prelude::*};
 use super::Task;
 use crate::{
     caps,
+    classify::{self, Classify},
     opticalflow::{self, OpticalFlow},
     overlay::{self, Overlay},
+    settings::CHECKED,
 };
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("perceiverflow", gst::DebugColorFlags::empty(), Some("Perceiver IO jobs in one bin"))
 });
 
-/// The bin's state: its one mutex is held for a single read or write.
+/// The bin's state: its one mutex is held for a single read or write. The elements of other tasks wait outside the bin, with the
+/// properties that were set.
 pub struct PerceiverBin {
     task: Mutex<Task>,
     flow: OpticalFlow,
+    classify: Classify,
     overlay: Overlay,
 }
 
@@ -32,6 +36,7 @@ impl ObjectSubclass for PerceiverBin {
         Self {
             task: Mutex::default(),
             flow: glib::Object::builder().property("name", "flow").build(),
+            classify: glib::Object::builder().property("name", "classify").build(),
             overlay: glib::Object::builder().property("name", "overlay").build(),
         }
     }
@@ -40,30 +45,40 @@ impl ObjectSubclass for PerceiverBin {
 impl ObjectImpl for PerceiverBin {
     fn properties() -> &'static [glib::ParamSpec] {
         static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
-            let task = glib::ParamSpecEnum::builder_with_default("task", Task::default())
-                .nick("Task")
-                .blurb("What the bin does")
-                .mutable_ready()
-                .build();
-            [task].into_iter().chain(opticalflow::properties()).chain(overlay::properties()).collect()
+            let mut properties = vec![
+                glib::ParamSpecEnum::builder_with_default("task", Task::default())
+                    .nick("Task")
+                    .blurb("What the bin does; chosen before its first pad")
+                    .mutable_ready()
+                    .build(),
+                glib::ParamSpecString::builder("model")
+                    .nick("Model")
+                    .blurb("Model of the task: a folder with config.json and weights, or builtin:NAME; optical flow alone has a default")
+                    .default_value("builtin:flow")
+                    .mutable_ready()
+                    .build(),
+            ];
+            for forwarded in [opticalflow::properties(), classify::properties(), overlay::properties()].into_iter().flatten() {
+                if properties.iter().all(|known| known.name() != forwarded.name()) {
+                    properties.push(forwarded);
+                }
+            }
+            properties
         });
         &PROPERTIES
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
         match pspec.name() {
-            "task" => {
-                let task = value.get().expect("GObject checks the type of a property's value");
-                *self.task.lock().unwrap_or_else(PoisonError::into_inner) = task;
-            }
-            name => self.child_with(name).set_property_from_value(name, value),
+            "task" => self.set_task(value.get().expect(CHECKED)),
+            name => self.with(name).for_each(|element| element.set_property_from_value(name, value)),
         }
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         match pspec.name() {
-            "task" => self.task.lock().unwrap_or_else(PoisonError::into_inner).to_value(),
-            name => self.child_with(name).property_value(name),
+            "task" => self.task().to_value(),
+            name => self.with(name).next().map_or_else(|| pspec.default_value().clone(), |element| element.property_value(name)),
         }
     }
 
@@ -75,7 +90,7 @@ impl ObjectImpl for PerceiverBin {
                     .action()
                     .class_handler(|args| {
                         let bin = args[0].get::<super::PerceiverBin>().expect("a signal's first argument is its object");
-                        Some(bin.imp().flow.emit_by_name::<bool>("reload-model", &[]).to_value())
+                        Some(bin.imp().worker(bin.imp().task()).emit_by_name::<bool>("reload-model", &[]).to_value())
                     })
                     .build(),
             ]
@@ -85,24 +100,62 @@ impl ObjectImpl for PerceiverBin {
 
     fn constructed(&self) {
         self.parent_constructed();
-        let bin = self.obj();
-        bin.add_many([self.flow.upcast_ref::<gst::Element>(), self.overlay.upcast_ref()]).expect("a new bin has no child");
-        self.flow.link(&self.overlay).expect("both take the same caps");
+        self.obj().add(&self.overlay).expect("a new bin has no child");
+        self.move_in(self.task());
     }
 }
 
 impl PerceiverBin {
-    /// The child that a forwarded property belongs to.
-    fn child_with(&self, property: &str) -> &gst::Element {
-        if self.flow.find_property(property).is_some() { self.flow.upcast_ref() } else { self.overlay.upcast_ref() }
+    fn task(&self) -> Task {
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a pad of the bin stands for.
+    fn set_task(&self, task: Task) {
+        let before = self.task();
+        if task == before {
+            return;
+        }
+        if self.obj().num_pads() > 0 {
+            gst::warning!(CAT, imp = self, "the task stays {before:?}: it is chosen before the first pad");
+            return;
+        }
+        // The element of the task before takes its links along.
+        self.obj().remove(self.worker(before)).expect("it was added for that task");
+        self.move_in(task);
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = task;
+    }
+
+    /// Puts the element of a task before the overlay.
+    fn move_in(&self, task: Task) {
+        let worker = self.worker(task);
+        self.obj().add(worker).expect("it is in no bin");
+        worker.link(&self.overlay).expect("both take the same caps");
+    }
+
+    /// The element that does the work of a task.
+    fn worker(&self, task: Task) -> &gst::Element {
+        match task {
+            Task::OpticalFlow => self.flow.upcast_ref(),
+            Task::Classify => self.classify.upcast_ref(),
+        }
+    }
+
+    /// The elements that have a property, that of the task first.
+    fn with<'a>(&'a self, property: &'a str) -> impl Iterator<Item = &'a gst::Element> {
+        let first = self.worker(self.task());
+        let all = [first, self.flow.upcast_ref(), self.classify.upcast_ref(), self.overlay.upcast_ref()];
+        all.into_iter().filter(move |element| element.find_property(property).is_some())
+    }
+
+    /// What a pad of the bin stands for; none where the task has no such pad.
     fn target(&self, name: &str) -> Option<gst::Pad> {
-        match name {
-            "video_sink" => self.flow.static_pad("sink"),
-            "video_src" => self.overlay.static_pad("src"),
-            "flow_src" => self.flow.request_pad_simple("flow_src"),
+        let task = self.task();
+        match (name, task) {
+            ("video_sink", _) => self.worker(task).static_pad("sink"),
+            ("video_src", _) => self.overlay.static_pad("src"),
+            ("flow_src", Task::OpticalFlow) | ("audio_sink" | "text_src", Task::Classify) => {
+                self.worker(task).request_pad_simple(name)
+            }
             _ => None,
         }
     }
@@ -132,11 +185,17 @@ impl ElementImpl for PerceiverBin {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
             use gst::PadDirection::{Sink, Src};
             // A plain link to something that takes any caps requests the first that fits: the video.
-            [("video_sink", Sink, caps::video()), ("video_src", Src, caps::video()), ("flow_src", Src, caps::any_field())]
-                .map(|(name, direction, caps)| {
-                    gst::PadTemplate::new(name, direction, gst::PadPresence::Request, &caps).expect("the caps are valid")
-                })
-                .into()
+            [
+                ("video_sink", Sink, caps::video()),
+                ("video_src", Src, caps::video()),
+                ("audio_sink", Sink, caps::audio(None)),
+                ("flow_src", Src, caps::any_field()),
+                ("text_src", Src, caps::labels()),
+            ]
+            .map(|(name, direction, caps)| {
+                gst::PadTemplate::new(name, direction, gst::PadPresence::Request, &caps).expect("the caps are valid")
+            })
+            .into()
         });
         &TEMPLATES
     }
@@ -147,7 +206,11 @@ impl ElementImpl for PerceiverBin {
             gst::warning!(CAT, imp = self, "{name} is there already; put a tee behind it");
             return None;
         }
-        let ghost = gst::GhostPad::builder_from_template_with_target(template, &self.target(name)?).ok()?.name(name).build();
+        let Some(target) = self.target(name) else {
+            gst::warning!(CAT, imp = self, "{name}: task={:?} has no such pad", self.task());
+            return None;
+        };
+        let ghost = gst::GhostPad::builder_from_template_with_target(template, &target).ok()?.name(name).build();
         ghost.set_active(true).ok()?;
         self.obj().add_pad(&ghost).ok()?;
         Some(ghost.upcast())
@@ -158,8 +221,9 @@ impl ElementImpl for PerceiverBin {
         // A pad that does not go inactive is removed all the same.
         let _ = pad.set_active(false);
         let _ = self.obj().remove_pad(pad);
-        if let Some(target) = target.filter(|target| target.name() == "flow_src") {
-            self.flow.release_request_pad(&target);
+        let requested = target.filter(|target| ["flow_src", "audio_sink", "text_src"].contains(&target.name().as_str()));
+        if let Some((target, owner)) = requested.and_then(|target| target.parent_element().map(|owner| (target, owner))) {
+            owner.release_request_pad(&target);
         }
     }
 }

@@ -1,16 +1,24 @@
 //! SECTION:element-perceiverflow
-//! @see_also: perceiveropticalflow, perceiveroverlay
+//! @see_also: perceiveropticalflow, perceiverclassify, perceiveroverlay
 //!
 //! `perceiverflow` is a whole job in one bin: it holds the elements that the `task` needs and forwards their properties, the
 //! statistics and the signal `reload-model`.
 //!
 //! `task=optical-flow` is `perceiveropticalflow ! perceiveroverlay`, with `video_sink` before and `video_src` behind; the request pad
-//! `flow_src` gives the raw field. Pads are made on request, and a plain link requests them.
+//! `flow_src` gives the raw field. `task=classify` is `perceiverclassify ! perceiveroverlay`, with the same pads for the video; its
+//! sound joins at `audio_sink`, and `text_src` gives the labels as text. Pads are made on request, and a plain link requests them.
+//! The task is chosen before the first of them.
 //!
 //! ## Usage
 //!
 //! ```shell
 //! gst-launch-1.0 videotestsrc pattern=ball num-buffers=50 ! perceiverflow task=optical-flow mode=arrows ! videoconvert ! autovideosink
+//! ```
+//!
+//! ```shell
+//! gst-launch-1.0 filesrc location=clip.mp4 ! decodebin name=clip \
+//!     clip. ! queue ! videoconvert ! perceiverflow name=labels task=classify model=folder ! queue ! videoconvert ! autovideosink \
+//!     clip. ! queue ! audioconvert ! audioresample ! labels.audio_sink
 //! ```
 
 mod imp;
@@ -26,6 +34,9 @@ pub enum Task {
     #[default]
     #[enum_value(name = "Optical flow: where each pixel goes", nick = "optical-flow")]
     OpticalFlow,
+    /// Says what video and sound show, and writes it on the picture.
+    #[enum_value(name = "Classify: what video and sound show", nick = "classify")]
+    Classify,
 }
 
 glib::wrapper! {

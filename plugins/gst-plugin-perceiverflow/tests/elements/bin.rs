@@ -127,3 +127,46 @@ fn an_error_inside_stops_the_bin_and_not_the_process() {
     assert!(bin.set_state(gst::State::Paused).is_err());
     bin.set_state(gst::State::Null).unwrap();
 }
+
+#[test]
+fn a_task_has_its_own_elements_and_pads() {
+    init();
+    let bin = gst::ElementFactory::make("perceiverflow").build().unwrap();
+    assert!(bin.request_pad_simple("text_src").is_none(), "optical flow has no labels");
+    bin.set_property("task", Task::Classify);
+    bin.set_property_from_str("model", "some/where");
+    bin.set_property_from_str("top-k", "3");
+    bin.set_property_from_str("font-size", "24");
+    let inside = |name: &str| bin.downcast_ref::<gst::Bin>().unwrap().by_name(name);
+    assert!(inside("flow").is_none());
+    assert_eq!(inside("classify").unwrap().property::<String>("model"), "some/where");
+    assert_eq!((inside("classify").unwrap().property::<u32>("top-k"), bin.property::<u32>("top-k")), (3, 3));
+    assert_eq!(inside("overlay").unwrap().property::<u32>("font-size"), 24);
+    for name in ["video_sink", "video_src", "audio_sink", "text_src"] {
+        let pad = bin.request_pad_simple(name).unwrap();
+        bin.set_property("task", Task::OpticalFlow);
+        assert_eq!(bin.property::<Task>("task"), Task::Classify, "it is chosen before the first pad");
+        bin.release_request_pad(&pad);
+        assert!(bin.static_pad(name).is_none(), "{name}");
+    }
+    assert!(bin.request_pad_simple("flow_src").is_none());
+    bin.set_property("task", Task::OpticalFlow);
+    assert!(inside("classify").is_none() && bin.request_pad_simple("flow_src").is_some());
+}
+
+#[test]
+fn labels_are_written_on_the_picture() {
+    let line = format!(
+        "{} ! tee name=clip  clip. ! queue ! perceiverflow name=labels task=classify model={} result-policy=aligned top-k=1 \
+         ! appsink name=out sync=false  audiotestsrc num-buffers=10 samplesperbuffer=16 ! audio/x-raw,rate=800 ! queue \
+         ! labels.audio_sink  labels.text_src ! queue ! text/x-raw ! fakesink  clip. ! queue ! fakesink",
+        source(),
+        crate::clip::model()
+    );
+    let plain = run(&format!("{} ! appsink name=out sync=false", source()), "out");
+    let drawn = run(&line, "out");
+    assert_eq!((plain.len(), drawn.len()), (5, 5));
+    for (plain, drawn) in plain.iter().zip(&drawn) {
+        assert_ne!(*plain.buffer().unwrap().map_readable().unwrap(), *drawn.buffer().unwrap().map_readable().unwrap());
+    }
+}

@@ -135,7 +135,7 @@ impl Fed {
         let messages: Vec<_> = std::iter::from_fn(|| bus.pop()).collect();
         assert!(messages.iter().all(|message| message.type_() != gst::MessageType::Error), "{messages:?}");
         let results = messages.iter().filter_map(|message| message.structure());
-        results.filter(|structure| structure.name() == "perceiver-result").map(|structure| structure.to_owned()).collect()
+        results.filter(|structure| structure.name() == "perceiver-result").map(ToOwned::to_owned).collect()
     }
 }
 

@@ -4,6 +4,8 @@
 
 mod bin;
 mod classify;
+mod classify_events;
+mod classify_text;
 mod clip;
 mod events;
 mod field_pad;
@@ -14,3 +16,4 @@ mod models;
 mod overlay;
 mod passthrough;
 mod stage;
+mod text;

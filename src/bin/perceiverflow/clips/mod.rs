@@ -92,6 +92,6 @@ impl QueryArguments {
 impl ModelArguments {
     /// The multimodal model.
     pub(crate) fn open_multimodal(&self) -> Result<Autoencode> {
-        Autoencode::open(self.source()?, self.device, self.precision)
+        Autoencode::of(&self.checkpoint()?, self.device, self.precision)
     }
 }

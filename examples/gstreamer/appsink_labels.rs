@@ -1,0 +1,46 @@
+//! Labels of a video in an application: a pipeline of GStreamer, and its frames with the labels on them in an appsink.
+//!
+//! ```text
+//! cargo run --release -p gst-plugin-perceiverflow --example appsink_labels -- MODEL file:///home/me/clip.mp4
+//! ```
+//!
+//! MODEL is a folder with a `PerceiverForMultimodalAutoencoding`. Sound is left out here; `audio_sink` takes it.
+
+use std::error::Error;
+
+use gst::prelude::*;
+use gst_app::AppSink;
+use gstperceiverflow::meta::LabelsMeta;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [model, uri] = arguments.as_slice() else { return Err("usage: appsink_labels MODEL URI".into()) };
+    gst::init()?;
+    // The elements are part of this program: no plugin has to be installed.
+    gstperceiverflow::plugin_register_static()?;
+    let line = "uridecodebin name=source caps=video/x-raw expose-all-streams=false ! queue ! videoconvert \
+                ! perceiverclassify name=classify result-policy=aligned top-k=1 ! appsink name=sink sync=false";
+    let pipeline = gst::parse::launch(line)?.downcast::<gst::Pipeline>().map_err(|_| "no pipeline")?;
+    let element = |name: &str| pipeline.by_name(name).ok_or("no such element");
+    element("source")?.set_property("uri", uri);
+    element("classify")?.set_property("model", model);
+    let sink = element("sink")?.downcast::<AppSink>().map_err(|_| "no appsink")?;
+    pipeline.set_state(gst::State::Playing)?;
+
+    let mut last = None;
+    // Ends with the stream, or with an error that lies on the bus.
+    while let Ok(sample) = sink.pull_sample() {
+        // Every frame carries the labels of its window; each window is told of once.
+        let Some(meta) = sample.buffer().and_then(LabelsMeta::of) else { continue };
+        if last.replace(meta.window.id) != Some(meta.window.id) {
+            let surest = meta.labels.as_slice().first().map_or_else(|| "nothing".into(), ToString::to_string);
+            println!("{:.3}: {surest}", meta.window.stream_time.unwrap_or_default());
+        }
+    }
+    let error = pipeline.bus().and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
+    pipeline.set_state(gst::State::Null)?;
+    match error.as_ref().map(|message| message.view()) {
+        Some(gst::MessageView::Error(error)) => Err(error.error().into()),
+        _ => Ok(()),
+    }
+}

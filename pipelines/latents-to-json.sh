@@ -1,0 +1,9 @@
+#!/bin/sh
+# The labels of recorded latents as JSON lines. The video and its sound are not needed any more; another model's latents are refused.
+#
+#   MODEL=folder INPUT=clip.latents OUTPUT=labels.jsonl pipelines/latents-to-json.sh
+set -eu
+# shellcheck disable=SC2086
+exec gst-launch-1.0 -q filesrc location="${INPUT:?a file of latents-record.sh}" ! gdpdepay ! queue \
+    ! perceiverdecode head=labels model="${MODEL:?the folder of the model that made them}" ${OPTIONS:-} \
+    ! application/x-json ! filesink location="${OUTPUT:?the file to write}"

@@ -1,0 +1,153 @@
+//! Scripts of labels.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use crate::launch::{FRAMES, PIPELINES, clip, command, multimodal_model, run, run_labels, succeeded, times};
+
+pub(crate) const SCRIPTS: &[&str] = &[
+    "flow-and-labels.sh",
+    "labels-as-subtitles.sh",
+    "labels-live.sh",
+    "labels-of-sound.sh",
+    "labels-overlay.sh",
+    "labels-to-hls.sh",
+    "labels-to-json.sh",
+    "labels-to-vtt.sh",
+    "rtp-labels.sh",
+];
+
+/// Windows of two frames in the clip.
+const WINDOWS: usize = FRAMES / 2;
+
+/// The clip, and where to write.
+fn paths(output: &str) -> (tempfile::TempDir, String, String) {
+    let (folder, clip) = clip();
+    let output = folder.path().join(output).to_str().unwrap().to_owned();
+    (folder, clip, output)
+}
+
+#[test]
+fn every_window_has_its_line() {
+    let (_folder, clip, output) = paths("labels.jsonl");
+    run_labels("labels-to-json.sh", &[("INPUT", &clip), ("OUTPUT", &output)]);
+    let written = std::fs::read_to_string(&output).unwrap();
+    assert_eq!(written.lines().count(), WINDOWS, "{written}");
+    for (line, window) in written.lines().zip(0..) {
+        let start = f64::from(window) * 0.08;
+        let given = line.split("\"start\":").nth(1).unwrap().split(',').next().unwrap().parse::<f64>().unwrap();
+        assert!((given - start).abs() < 0.002, "{line}");
+        assert_eq!(line.matches("\"label\":\"LABEL_").count(), 5, "{line}");
+    }
+    // The same input gives the same labels every time.
+    run_labels("labels-to-json.sh", &[("INPUT", &clip), ("OUTPUT", &output)]);
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), written);
+}
+
+#[test]
+fn every_window_is_a_cue() {
+    let (_folder, clip, output) = paths("clip.vtt");
+    run_labels("labels-to-vtt.sh", &[("INPUT", &clip), ("OUTPUT", &output)]);
+    let written = std::fs::read_to_string(&output).unwrap();
+    assert!(written.starts_with("WEBVTT\n"), "{written}");
+    assert_eq!((written.matches(" --> ").count(), written.matches("LABEL_").count()), (WINDOWS, 3 * WINDOWS), "{written}");
+}
+
+#[test]
+fn sound_alone_has_labels() {
+    let (_folder, clip, output) = paths("labels.jsonl");
+    let sound = format!("{clip}.wav");
+    let line = "audiotestsrc num-buffers=20 samplesperbuffer=882 ! audio/x-raw,rate=44100,channels=2 ! wavenc ! filesink";
+    let words = line.split_whitespace().map(str::to_owned).chain([format!("location={sound}")]);
+    succeeded(&command("gst-launch-1.0").args(words).output().unwrap());
+    run_labels("labels-of-sound.sh", &[("INPUT", &sound), ("OUTPUT", &output)]);
+    let lines = std::fs::read_to_string(&output).unwrap().lines().count();
+    assert!((5..=6).contains(&lines), "400 ms in windows of 80 ms, and what resampling adds: {lines}");
+}
+
+#[test]
+fn labels_are_drawn_and_picture_and_sound_kept() {
+    let (_folder, clip, output) = paths("out.mp4");
+    run_labels("labels-overlay.sh", &[("INPUT", &clip), ("OUTPUT", &output), ("FONT", "8")]);
+    assert_eq!(times(&output, "videoconvert"), times(&clip, "videoconvert"));
+    assert!(times(&output, "audioconvert").len() >= times(&clip, "audioconvert").len());
+}
+
+#[test]
+fn flow_and_labels_keep_every_frame() {
+    let (_folder, clip, output) = paths("out.mp4");
+    let flow = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/flow");
+    run_labels("flow-and-labels.sh", &[("INPUT", &clip), ("OUTPUT", &output), ("FLOW", flow)]);
+    assert_eq!(times(&output, "videoconvert"), times(&clip, "videoconvert"));
+}
+
+#[test]
+fn subtitles_lie_beside_picture_and_sound() {
+    let (_folder, clip, output) = paths("clip.mkv");
+    run_labels("labels-as-subtitles.sh", &[("INPUT", &clip), ("OUTPUT", &output)]);
+    let line = "matroskademux name=file file.subtitle_0 ! queue ! filesink async=false";
+    let text = format!("{output}.txt");
+    let words = ["filesrc".to_owned(), format!("location={output}"), "!".to_owned()].into_iter();
+    let words = words.chain(line.split_whitespace().map(str::to_owned)).chain([format!("location={text}")]);
+    succeeded(&command("gst-launch-1.0").args(words).output().unwrap());
+    assert_eq!(std::fs::read_to_string(text).unwrap().matches("LABEL_").count(), WINDOWS);
+    assert_eq!(times(&output, "videoconvert").len(), FRAMES);
+}
+
+#[test]
+fn a_playlist_names_its_segments() {
+    let (_folder, clip, output) = paths("hls");
+    run_labels("labels-to-hls.sh", &[("INPUT", &clip), ("OUTPUT", &output), ("SECONDS_EACH", "1")]);
+    let playlist = std::fs::read_to_string(format!("{output}/playlist.m3u8")).unwrap();
+    let segments: Vec<&str> = playlist.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+    assert!(!segments.is_empty() && playlist.contains("#EXT-X-ENDLIST"), "{playlist}");
+    let frames: usize = segments
+        .iter()
+        .map(|segment| times(&format!("{output}/{}", segment.rsplit('/').next().unwrap()), "videoconvert").len())
+        .sum();
+    assert_eq!(frames, FRAMES);
+}
+
+#[test]
+fn live_runs_to_the_end_of_its_sources() {
+    let source = "videotestsrc is-live=true num-buffers=25 ! video/x-raw,width=66,height=50,framerate=25/1";
+    let sound = "audiotestsrc is-live=true num-buffers=50 samplesperbuffer=882";
+    run_labels("labels-live.sh", &[("SOURCE", source), ("SOUND", sound), ("SINK", "fakesink sync=true")]);
+}
+
+#[test]
+fn rtp_is_labelled_until_it_is_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("labels.jsonl");
+    // A port that was free a moment ago.
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let variables =
+        [("MODEL", multimodal_model()), ("OPTIONS", "device=cpu"), ("PORT", &port), ("OUTPUT", output.to_str().unwrap())];
+    let mut script = command(Path::new(PIPELINES).join("rtp-labels.sh"));
+    let receiver = script.envs(variables).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let line = format!(
+        "videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1 ! x264enc tune=zerolatency key-int-max=5 \
+         ! rtph264pay config-interval=1 ! udpsink host=127.0.0.1 port={port}"
+    );
+    let mut sender = command("gst-launch-1.0").arg("-q").args(line.split_whitespace()).spawn().unwrap();
+    let arrived = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        std::fs::read_to_string(&output).is_ok_and(|written| written.lines().count() >= 3)
+    });
+    succeeded(&command("kill").args(["-INT", &receiver.id().to_string()]).output().unwrap());
+    let ended = receiver.wait_with_output().unwrap();
+    sender.kill().unwrap();
+    sender.wait().unwrap();
+    succeeded(&ended);
+    assert!(arrived, "no labels in a minute");
+    let written = std::fs::read_to_string(&output).unwrap();
+    assert!(written.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{written}");
+}
+
+#[test]
+fn a_model_has_to_be_named() {
+    let (_folder, clip, output) = paths("labels.jsonl");
+    let mut script = command(Path::new(PIPELINES).join("labels-to-json.sh"));
+    let refused = script.env_remove("MODEL").envs([("INPUT", &clip), ("OUTPUT", &output)]).output().unwrap();
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("multimodal model"));
+    run("overlay.sh", &[("INPUT", &clip), ("OUTPUT", &output)]);
+}

@@ -1,0 +1,344 @@
+//! Attention with constant queries and scores that are sums over the axes of a grid: each row reads all inputs and gathers weighted sums of
+//! them, in tiles, with a running maximum (online softmax: Milakov and Gimelshein 2018), so that no rows × inputs matrix is ever held.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{
+    Matrix,
+    lanes::{maximum, sum},
+    softmax::exp,
+    vectorise::vectorised,
+};
+
+/// Rows and inputs of a tile: its scores, features and sums stay in the second-level cache.
+const TILE_ROWS: usize = 64;
+const TILE_INPUTS: usize = 512;
+/// Pieces of work that the inputs are cut for, where the rows alone make fewer. Fixed: the result must not depend on the threads.
+const PIECES: usize = 32;
+
+/// One axis of the inputs' grid.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    /// Its length.
+    pub size: usize,
+    /// What each of its positions adds to the score of each row: rows × size.
+    pub scores: Vec<f32>,
+}
+
+/// What rows attend to: M inputs, whose score for row r is
+/// (`queries`\[r\]·`features`\[p\] + `offsets`\[r\] + Σ over the axes of `scores`\[r, place of p\]) · `scales`\[p\].
+#[derive(Clone, Copy, Debug)]
+pub struct Keys<'a> {
+    /// M × F, F possibly 0.
+    pub features: &'a [f32],
+    /// M.
+    pub scales: &'a [f32],
+    /// Axes whose sizes multiply to M, the last one fastest; or none.
+    pub axes: &'a [Axis],
+    /// rows × F.
+    pub queries: &'a [f32],
+    /// One number for each row.
+    pub offsets: &'a [f32],
+}
+
+/// What rows gathered, with w = exp(score − maximum) · scale.
+#[derive(Clone, Debug)]
+pub struct Gathered {
+    /// The largest score of each row.
+    pub maxima: Vec<f32>,
+    /// Σ exp(score − maximum) of each row.
+    pub totals: Vec<f32>,
+    /// Σ w of each row.
+    pub weights: Vec<f32>,
+    /// Σ w · features: rows × F.
+    pub features: Vec<f32>,
+    /// Σ w over the inputs at each position of each axis: rows × size.
+    pub axes: Vec<Vec<f32>>,
+}
+
+impl Gathered {
+    fn new(rows: usize, width: usize, axes: &[Axis]) -> Self {
+        Self {
+            maxima: vec![f32::NEG_INFINITY; rows],
+            totals: vec![0.0; rows],
+            weights: vec![0.0; rows],
+            features: vec![0.0; rows * width],
+            axes: axes.iter().map(|axis| vec![0.0; rows * axis.size]).collect(),
+        }
+    }
+
+    /// Multiplies the sums of a row.
+    fn scale(&mut self, row: usize, factor: f32) {
+        self.totals[row] *= factor;
+        self.weights[row] *= factor;
+        let rows = self.maxima.len();
+        for sums in std::iter::once(&mut self.features).chain(&mut self.axes) {
+            let width = sums.len() / rows;
+            sums[row * width..(row + 1) * width].iter_mut().for_each(|sum| *sum *= factor);
+        }
+    }
+
+    /// Adds what the same rows gathered from other inputs.
+    fn merge(&mut self, mut other: Self) {
+        for row in 0..self.maxima.len() {
+            let largest = self.maxima[row].max(other.maxima[row]);
+            self.scale(row, exp(self.maxima[row] - largest));
+            other.scale(row, exp(other.maxima[row] - largest));
+            self.maxima[row] = largest;
+        }
+        let add = |to: &mut [f32], from: &[f32]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+        add(&mut self.totals, &other.totals);
+        add(&mut self.weights, &other.weights);
+        add(&mut self.features, &other.features);
+        self.axes.iter_mut().zip(&other.axes).for_each(|(to, from)| add(to, from));
+    }
+
+    /// Puts the rows of another behind these.
+    fn append(&mut self, other: Self) {
+        self.maxima.extend(other.maxima);
+        self.totals.extend(other.totals);
+        self.weights.extend(other.weights);
+        self.features.extend(other.features);
+        self.axes.iter_mut().zip(other.axes).for_each(|(to, from)| to.extend(from));
+    }
+}
+
+/// Lets every row attend to the keys. Runs on all cores; the result does not depend on their number.
+///
+/// # Panics
+/// When a slice has not the length that its description says, or there is no input.
+pub fn gather(keys: Keys<'_>) -> Gathered {
+    let (inputs, rows) = (keys.scales.len(), keys.offsets.len());
+    assert!(inputs > 0, "attention to nothing");
+    assert!(keys.features.len().is_multiple_of(inputs), "{} features of {inputs} inputs", keys.features.len());
+    let cells: usize = keys.axes.iter().map(|axis| axis.size).product();
+    assert!(keys.axes.is_empty() || cells == inputs, "a grid of {cells} cells for {inputs} inputs");
+    assert!(keys.axes.iter().all(|axis| axis.scores.len() == rows * axis.size), "scores of other rows or another axis");
+    let width = keys.features.len() / inputs;
+    let blocks = rows.div_ceil(TILE_ROWS).max(1);
+    let tiles_at_once = inputs.div_ceil(TILE_INPUTS).div_ceil(PIECES.div_ceil(blocks)).max(1);
+    let parts: Vec<Range<usize>> = ranges(inputs, tiles_at_once * TILE_INPUTS).collect();
+    let pieces: Vec<(Range<usize>, Range<usize>)> =
+        ranges(rows, TILE_ROWS).flat_map(|rows| parts.iter().map(move |part| (rows.clone(), part.clone()))).collect();
+    let pieces: Vec<Gathered> = pieces.into_par_iter().map(|(rows, part)| piece(&keys, width, rows, part)).collect();
+    let mut out = Gathered::new(0, width, keys.axes);
+    let mut pieces = pieces.into_iter();
+    while let Some(mut block) = pieces.next() {
+        pieces.by_ref().take(parts.len() - 1).for_each(|part| block.merge(part));
+        out.append(block);
+    }
+    out
+}
+
+/// `0..length` in parts of `step`.
+fn ranges(length: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..length).step_by(step).map(move |start| start..(start + step).min(length))
+}
+
+/// Inputs that follow each other along the last axis.
+struct Run {
+    /// Within the tile.
+    range: Range<usize>,
+    /// Positions on every axis; on the last one of the run's first input.
+    at: Vec<usize>,
+}
+
+/// The runs of a tile.
+fn runs(axes: &[Axis], inputs: Range<usize>) -> Vec<Run> {
+    let along = axes.last().map_or(inputs.end, |axis| axis.size);
+    let mut runs = Vec::new();
+    let mut start = inputs.start;
+    while start < inputs.end {
+        let end = ((start / along + 1) * along).min(inputs.end);
+        let mut rest = start;
+        let mut at: Vec<usize> = axes
+            .iter()
+            .rev()
+            .map(|axis| {
+                let place = rest % axis.size;
+                rest /= axis.size;
+                place
+            })
+            .collect();
+        at.reverse();
+        runs.push(Run { range: start - inputs.start..end - inputs.start, at });
+        start = end;
+    }
+    runs
+}
+
+/// A block of rows over a part of the inputs, tile by tile.
+fn piece(keys: &Keys<'_>, width: usize, rows: Range<usize>, part: Range<usize>) -> Gathered {
+    let mut gathered = Gathered::new(rows.len(), width, keys.axes);
+    let queries = Matrix::new(&keys.queries[rows.start * width..rows.end * width], rows.len(), width);
+    let mut scores = Vec::new();
+    for start in part.clone().step_by(TILE_INPUTS) {
+        let tile = start..(start + TILE_INPUTS).min(part.end);
+        let length = tile.len();
+        let runs = runs(keys.axes, tile.clone());
+        let features = Matrix::new(&keys.features[tile.start * width..tile.end * width], length, width);
+        scores.clear();
+        scores.resize(rows.len() * length, 0.0);
+        if width > 0 {
+            queries.multiply(features.t(), &mut scores, length, 0, false);
+        }
+        for row in 0..rows.len() {
+            let scores = &mut scores[row * length..(row + 1) * length];
+            weigh(keys, &runs, tile.start, rows.start + row, row, scores, &mut gathered);
+        }
+        if width > 0 {
+            Matrix::new(&scores, rows.len(), length).multiply(features, &mut gathered.features, width, 0, true);
+        }
+    }
+    gathered
+}
+
+vectorised! {
+    /// Products of a row's query with the features of a tile to weights w; the row's sums but those of the features follow along.
+    fn weigh(
+        keys: &Keys<'_>,
+        runs: &[Run],
+        first: usize,
+        row: usize,
+        row_of_block: usize,
+        scores: &mut [f32],
+        gathered: &mut Gathered,
+    ) {
+        let scales = &keys.scales[first..first + scores.len()];
+        for run in runs {
+            let (scores, scales) = (&mut scores[run.range.clone()], &scales[run.range.clone()]);
+            let mut base = keys.offsets[row];
+            match keys.axes.split_last() {
+                Some((last, axes)) => {
+                    for (axis, at) in axes.iter().zip(&run.at) {
+                        base += axis.scores[row * axis.size + at];
+                    }
+                    let from = row * last.size + run.at[axes.len()];
+                    let along = &last.scores[from..from + scores.len()];
+                    for ((score, scale), along) in scores.iter_mut().zip(scales).zip(along) {
+                        *score = (*score + (along + base)) * scale;
+                    }
+                }
+                None => scores.iter_mut().zip(scales).for_each(|(score, scale)| *score = (*score + base) * scale),
+            }
+        }
+        let largest = maximum(scores);
+        if largest > gathered.maxima[row_of_block] {
+            gathered.scale(row_of_block, exp(gathered.maxima[row_of_block] - largest));
+            gathered.maxima[row_of_block] = largest;
+        }
+        let largest = gathered.maxima[row_of_block];
+        scores.iter_mut().for_each(|score| *score = exp(*score - largest));
+        gathered.totals[row_of_block] += sum(scores);
+        scores.iter_mut().zip(scales).for_each(|(score, scale)| *score *= scale);
+        gathered.weights[row_of_block] += sum(scores);
+        for run in runs {
+            let Some((last, axes)) = keys.axes.split_last() else { break };
+            let weights = &scores[run.range.clone()];
+            let along = sum(weights);
+            let (sums, last_sums) = gathered.axes.split_at_mut(axes.len());
+            for ((sums, axis), at) in sums.iter_mut().zip(axes).zip(&run.at) {
+                sums[row_of_block * axis.size + at] += along;
+            }
+            let from = row_of_block * last.size + run.at[axes.len()];
+            let sums = &mut last_sums[0][from..from + weights.len()];
+            sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// 70 rows over a 3 × 20 × 30 grid with 5 features: more rows and inputs than one tile has.
+    const ROWS: usize = 70;
+    const SIZES: [usize; 3] = [3, 20, 30];
+    const FEATURES: usize = 5;
+
+    struct Problem {
+        features: Vec<f32>,
+        scales: Vec<f32>,
+        axes: Vec<Axis>,
+        queries: Vec<f32>,
+        offsets: Vec<f32>,
+    }
+
+    impl Problem {
+        fn new() -> Self {
+            let mut random = ChaCha8Rng::seed_from_u64(3);
+            let mut numbers = |count: usize| -> Vec<f32> { (0..count).map(|_| random.random_range(-2.0..2.0)).collect() };
+            let inputs = SIZES.iter().product();
+            Self {
+                features: numbers(inputs * FEATURES),
+                scales: numbers(inputs).into_iter().map(|x| x + 2.5).collect(),
+                axes: SIZES.map(|size| Axis { size, scores: numbers(ROWS * size) }).into(),
+                queries: numbers(ROWS * FEATURES),
+                offsets: numbers(ROWS),
+            }
+        }
+
+        fn keys(&self) -> Keys<'_> {
+            let Self { features, scales, axes, queries, offsets } = self;
+            Keys { features, scales, axes, queries, offsets }
+        }
+
+        /// Scores and positions of every input for a row.
+        fn scores(&self, row: usize) -> Vec<(f64, Vec<usize>)> {
+            let place = |input: usize| vec![input / (SIZES[1] * SIZES[2]), input / SIZES[2] % SIZES[1], input % SIZES[2]];
+            let score = |input: usize| {
+                let products = (0..FEATURES).map(|f| self.queries[row * FEATURES + f] * self.features[input * FEATURES + f]);
+                let along = place(input).into_iter().zip(&self.axes).map(|(at, axis)| axis.scores[row * axis.size + at]);
+                let score: f64 = products.chain(along).map(f64::from).sum::<f64>() + f64::from(self.offsets[row]);
+                (score * f64::from(self.scales[input]), place(input))
+            };
+            (0..self.scales.len()).map(score).collect()
+        }
+    }
+
+    #[test]
+    fn tiles_give_what_the_whole_score_matrix_gives() {
+        let problem = Problem::new();
+        let gathered = gather(problem.keys());
+        for row in 0..ROWS {
+            let scores = problem.scores(row);
+            let largest = f64::from(gathered.maxima[row]);
+            let mut features = [0.0; FEATURES];
+            let mut axes = SIZES.map(|size| vec![0.0; size]);
+            let (mut total, mut weights) = (0.0, 0.0);
+            for (input, (score, place)) in scores.iter().enumerate() {
+                let weight = (score - largest).exp() * f64::from(problem.scales[input]);
+                total += (score - largest).exp();
+                weights += weight;
+                let of_input = &problem.features[input * FEATURES..];
+                features.iter_mut().zip(of_input).for_each(|(sum, &feature)| *sum += weight * f64::from(feature));
+                (0..3).for_each(|axis| axes[axis][place[axis]] += weight);
+            }
+            let close = |given: f32, expected: f64| {
+                assert!((f64::from(given) - expected).abs() <= 3e-5 * weights, "row {row}: {given}, exactly {expected}");
+            };
+            close(gathered.totals[row], total);
+            close(gathered.weights[row], weights);
+            (0..FEATURES).for_each(|f| close(gathered.features[row * FEATURES + f], features[f]));
+            for axis in 0..3 {
+                (0..SIZES[axis]).for_each(|at| close(gathered.axes[axis][row * SIZES[axis] + at], axes[axis][at]));
+            }
+        }
+    }
+
+    #[test]
+    fn the_number_of_threads_does_not_show() {
+        let problem = Problem::new();
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let Gathered { maxima, totals, weights, features, axes } = pool.install(|| gather(problem.keys()));
+            [vec![maxima, totals, weights, features], axes].concat()
+        };
+        assert_eq!(with(1), with(3));
+    }
+}

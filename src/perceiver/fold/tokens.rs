@@ -1,0 +1,205 @@
+//! Tokens with what many of them share kept apart: features, positions by axis, and a constant.
+
+use candle_core::{DType, Tensor};
+use rayon::prelude::*;
+
+use crate::{
+    compute::Matrix,
+    error::Result,
+    perceiver::{Block, FourierPositions, Join, Positions, position::AxisPositions, weights::EPSILON},
+};
+
+/// Tokens of one modality, each \[features | positions | constant\].
+#[derive(Clone, Debug)]
+pub(in crate::perceiver) struct Tokens {
+    /// M.
+    pub(super) count: usize,
+    /// F, channels of the features.
+    pub(super) width: usize,
+    /// B × M × F.
+    features: Vec<f32>,
+    /// Pieces of the positions, their channels counted from the first of the token.
+    pub(super) axes: Vec<AxisPositions>,
+    /// Cells of the grid that the tokens stand at; without, they are all of it, in its order.
+    points: Option<Vec<u32>>,
+    /// The last channels of every token.
+    pub(super) constant: Vec<f32>,
+}
+
+/// Whether positions are worth keeping apart by axis: tables over the axes must be small beside tables over the tokens.
+fn separable(sizes: impl Iterator<Item = usize>, count: usize) -> bool {
+    sizes.sum::<usize>() <= count / 2
+}
+
+fn values(x: &Tensor) -> Result<Vec<f32>> {
+    Ok(x.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+}
+
+impl Tokens {
+    /// The tokens of a block. What cannot be kept apart becomes features: learned positions, positions that are added, and all of the tokens
+    /// where only some are masked.
+    pub(in crate::perceiver) fn of(block: &Block) -> Result<Self> {
+        let (_, count, width) = block.features.dims3()?;
+        let all_features = |x: &Tensor| -> Result<Self> {
+            let (width, features) = (x.dims3()?.2, values(x)?);
+            Ok(Self { count, width, features, axes: Vec::new(), points: None, constant: Vec::new() })
+        };
+        let constant = match &block.mask {
+            Some((masked, token)) => {
+                let masked = values(masked)?;
+                if masked.iter().all(|&masked| masked == 1.0) {
+                    let constant = values(token)?;
+                    return Ok(Self { count, width: 0, features: Vec::new(), axes: Vec::new(), points: None, constant });
+                }
+                if masked.iter().any(|&masked| masked != 0.0) {
+                    return all_features(&block.dense()?);
+                }
+                &block.padding
+            }
+            None => &block.padding,
+        };
+        let constant = constant.as_ref().map(values).transpose()?.unwrap_or_default();
+        let tokens = match &block.positions {
+            Some((Positions::Fourier(grid), Join::Concat)) if separable(grid.index_dims().iter().copied(), count) => {
+                let axes = behind(width, grid.by_axis());
+                Self { axes, ..all_features(&block.features)? }
+            }
+            _ => all_features(&Block { padding: None, mask: None, ..block.clone() }.dense()?)?,
+        };
+        Ok(Self { constant, ..tokens })
+    }
+
+    /// Queries at `points`, flat indices into the grid `index_dims`: Fourier positions, then `padding`.
+    pub(in crate::perceiver) fn at(
+        positions: &FourierPositions,
+        index_dims: &[usize],
+        points: &[u32],
+        padding: &Tensor,
+    ) -> Result<Self> {
+        let tokens = Self {
+            count: points.len(),
+            width: 0,
+            features: Vec::new(),
+            axes: positions.axes_of_points(index_dims),
+            points: Some(points.to_vec()),
+            constant: values(padding)?,
+        };
+        if separable(index_dims.iter().copied(), points.len()) {
+            return Ok(tokens);
+        }
+        let width = tokens.channels() - tokens.constant.len();
+        let mut features = vec![0.0; points.len() * width];
+        for (token, row) in features.chunks_exact_mut(width.max(1)).enumerate() {
+            tokens.write_positions(token, row);
+        }
+        Ok(Self { width, features, axes: Vec::new(), points: None, ..tokens })
+    }
+
+    /// C.
+    pub(in crate::perceiver) fn channels(&self) -> usize {
+        self.width + self.axes.iter().map(|axis| axis.channels.len()).sum::<usize>() + self.constant.len()
+    }
+
+    /// Whether there are tokens for each row of a batch, or the same for all.
+    pub(super) fn serves(&self, batch: usize) -> bool {
+        let size = self.count * self.width;
+        self.features.len() == size || self.features.len() == batch * size
+    }
+
+    /// Sizes of all axes together.
+    pub(super) fn places(&self) -> usize {
+        self.axes.iter().map(|axis| axis.size).sum()
+    }
+
+    /// Features of one row of the batch, M × F. Queries that are positions have one row for all.
+    pub(super) fn features(&self, batch: usize) -> &[f32] {
+        let size = self.count * self.width;
+        let batch = if self.features.len() == size { 0 } else { batch };
+        &self.features[batch * size..(batch + 1) * size]
+    }
+
+    /// Where a token stands, on each axis, the last one first.
+    pub(super) fn place(&self, token: usize) -> impl Iterator<Item = usize> {
+        let mut rest = self.points.as_ref().map_or(token, |points| points[token] as usize);
+        self.axes.iter().rev().map(move |axis| {
+            let at = rest % axis.size;
+            rest /= axis.size;
+            at
+        })
+    }
+
+    /// One over σ of every token of one row of the batch.
+    pub(super) fn scales(&self, batch: usize) -> Vec<f32> {
+        let moments = |values: &[f32]| {
+            values.iter().fold((0f64, 0f64), |(sum, squares), &x| (sum + f64::from(x), squares + f64::from(x) * f64::from(x)))
+        };
+        let by_axis = |axis: &AxisPositions| axis.table.chunks_exact(axis.channels.len()).map(moments).collect::<Vec<_>>();
+        let axes: Vec<Vec<(f64, f64)>> = self.axes.iter().rev().map(by_axis).collect();
+        let constant = moments(&self.constant);
+        let (features, channels) = (self.features(batch), self.channels() as f64);
+        let scale = |token: usize| {
+            let of_features = moments(&features[token * self.width..(token + 1) * self.width]);
+            let of_axes = axes.iter().zip(self.place(token)).map(|(axis, at)| axis[at]);
+            let (sum, squares) = of_axes
+                .fold((of_features.0 + constant.0, of_features.1 + constant.1), |(sum, squares), (more, more_squares)| {
+                    (sum + more, squares + more_squares)
+                });
+            let variance = (squares / channels - (sum / channels).powi(2)).max(0.0);
+            (1.0 / (variance + f64::from(EPSILON)).sqrt()) as f32
+        };
+        (0..self.count).into_par_iter().with_min_len(1024).map(scale).collect()
+    }
+
+    /// A token of one row of the batch, C channels.
+    pub(super) fn write(&self, batch: usize, token: usize, row: &mut [f32]) {
+        let features = &self.features(batch)[token * self.width..(token + 1) * self.width];
+        row[..self.width].copy_from_slice(features);
+        self.write_positions(token, row);
+        let padding = row.len() - self.constant.len();
+        row[padding..].copy_from_slice(&self.constant);
+    }
+
+    fn write_positions(&self, token: usize, row: &mut [f32]) {
+        for (axis, at) in self.axes.iter().rev().zip(self.place(token)) {
+            let width = axis.channels.len();
+            let piece = &axis.table[at * width..(at + 1) * width];
+            axis.channels.iter().zip(piece).for_each(|(&channel, &value)| row[channel] = value);
+        }
+    }
+
+    /// What `matrix`, rows × C, makes of the tokens' parts: its columns of the features, rows × F; for each axis its product with every
+    /// position, rows × size; and with the constant, one number for each row.
+    pub(super) fn split(&self, matrix: &[f32], rows: usize) -> Split {
+        let channels = self.channels();
+        let columns = |wanted: &[usize]| -> Vec<f32> {
+            matrix.chunks_exact(channels).flat_map(|row| wanted.iter().map(move |&channel| row[channel])).collect()
+        };
+        let axis = |axis: &AxisPositions| {
+            let (own, width) = (columns(&axis.channels), axis.channels.len());
+            let mut products = vec![0.0; rows * axis.size];
+            let table = Matrix::new(&axis.table, axis.size, width);
+            Matrix::new(&own, rows, width).multiply(table.t(), &mut products, axis.size, 0, false);
+            products
+        };
+        let padding = channels - self.constant.len();
+        let constant = |row: &[f32]| row[padding..].iter().zip(&self.constant).map(|(x, c)| x * c).sum();
+        Split {
+            features: columns(&(0..self.width).collect::<Vec<_>>()),
+            axes: self.axes.par_iter().map(axis).collect(),
+            constant: matrix.chunks_exact(channels).map(constant).collect(),
+        }
+    }
+}
+
+/// A matrix as it meets the parts of tokens; see [`Tokens::split`].
+pub(super) struct Split {
+    pub(super) features: Vec<f32>,
+    pub(super) axes: Vec<Vec<f32>>,
+    pub(super) constant: Vec<f32>,
+}
+
+/// Positions behind `width` channels of features.
+fn behind(width: usize, axes: Vec<AxisPositions>) -> Vec<AxisPositions> {
+    let shift = |axis: AxisPositions| AxisPositions { channels: axis.channels.iter().map(|c| c + width).collect(), ..axis };
+    axes.into_iter().map(shift).collect()
+}

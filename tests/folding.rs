@@ -1,0 +1,235 @@
+//! Folded equals plain: the same weights and inputs through both forms of a model, over random configurations of every architecture.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{VarBuilder, VarMap};
+use perceiverflow::{
+    Result,
+    perceiver::{
+        Folding, Keep, PerceiverConfig, Weights,
+        decode::Points,
+        models::{
+            MultimodalInputs, PerceiverForImageClassification, PerceiverForMultimodalAutoencoding, PerceiverForOpticalFlow,
+            PerceiverModel,
+        },
+    },
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+/// Largest difference over largest magnitude.
+const TOLERANCE: f64 = 2e-5;
+/// Configurations of each kind; there are four kinds.
+const CONFIGURATIONS: u64 = 50;
+
+/// Random numbers with a deviation of about 1.
+fn tensor(random: &mut ChaCha8Rng, shape: &[usize]) -> Tensor {
+    let numbers: Vec<f32> = (0..shape.iter().product()).map(|_| random.random_range(-1.7..1.7)).collect();
+    Tensor::from_vec(numbers, shape, &Device::Cpu).unwrap()
+}
+
+/// Weights for every tensor that a model asks for, none of them at the value that it begins training with.
+fn weights<M>(config: &PerceiverConfig, new: impl Fn(&PerceiverConfig, &Weights<'_>) -> Result<M>) -> HashMap<String, Tensor> {
+    let asked = VarMap::new();
+    new(config, &Weights::new(VarBuilder::from_varmap(&asked, DType::F32, &Device::Cpu), 0.02)).unwrap();
+    let draw = |(name, var): (&String, &candle_core::Var)| {
+        let mut seed = DefaultHasher::new();
+        name.hash(&mut seed);
+        let mut random = ChaCha8Rng::seed_from_u64(seed.finish());
+        let (shape, numbers) = (var.dims().to_vec(), tensor(&mut random, var.dims()));
+        let drawn = match shape.as_slice() {
+            // Gains and variances lie around 1, biases and shifts around 0.
+            [_] if name.ends_with("bias") || name.ends_with("mean") => numbers * 0.2,
+            [_] => numbers.affine(0.2, 1.0),
+            // Matrices keep the size of what they multiply.
+            [_, rest @ ..] => numbers * (1.0 / (rest.iter().product::<usize>() as f64).sqrt()),
+            [] => Ok(numbers),
+        };
+        (name.clone(), drawn.unwrap())
+    };
+    asked.data().lock().unwrap().iter().map(draw).collect()
+}
+
+/// The model in both forms, folded first.
+fn both<M>(config: &PerceiverConfig, new: impl Fn(&PerceiverConfig, &Weights<'_>) -> Result<M>) -> [M; 2] {
+    let weights = weights(config, &new);
+    [Folding::Auto, Folding::Off].map(|folding| {
+        let tensors = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
+        new(config, &Weights::new(tensors, 0.02).with_folding(folding)).unwrap()
+    })
+}
+
+/// Fails when two results are not alike. Says whether they are not the same to the last bit: that is what folding leaves behind.
+#[track_caller]
+fn compare(what: &str, [folded, plain]: [&Tensor; 2]) -> bool {
+    assert_eq!(folded.dims(), plain.dims(), "{what}");
+    let [folded, plain] = [folded, plain].map(|x| x.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+    let largest = plain.iter().copied().fold(0f32, |largest, x| largest.max(x.abs()));
+    let difference = folded.iter().zip(&plain).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+    assert!(folded.iter().all(|x| x.is_finite()), "{what}");
+    let error = f64::from(difference) / f64::from(largest);
+    assert!(error <= TOLERANCE, "{what}: relative error {error:.2e}");
+    folded != plain
+}
+
+/// Runs every configuration of a kind, and fails where fewer than `at_least` were folded.
+fn each(kind: &str, at_least: u64, run: impl Fn(&mut ChaCha8Rng, &str) -> bool) {
+    let folded = (0..CONFIGURATIONS).filter(|&seed| run(&mut ChaCha8Rng::seed_from_u64(seed), &format!("{kind} {seed}"))).count();
+    assert!(folded as u64 >= at_least, "only {folded} of {CONFIGURATIONS} {kind} were folded");
+}
+
+/// What every architecture shares; `fields` come on top.
+fn config(fields: Value, random: &mut ChaCha8Rng) -> PerceiverConfig {
+    let heads = 1 << random.random_range(0..3);
+    let shape = ["kv", "q"][random.random_range(0..2)];
+    let activation = ["gelu", "gelu_new", "relu"][random.random_range(0..3)];
+    let mut all = json!({
+        "num_latents": random.random_range(2..40),
+        "d_latents": heads * random.random_range(2..9),
+        "num_blocks": 1,
+        "num_self_attends_per_block": random.random_range(0..3),
+        "num_self_attention_heads": heads,
+        "num_cross_attention_heads": 1,
+        "cross_attention_widening_factor": random.random_range(1..3),
+        "use_query_residual": random.random_bool(0.5),
+        "cross_attention_shape_for_attention": shape,
+        "hidden_act": activation,
+    });
+    all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let config: PerceiverConfig = serde_json::from_value(all).unwrap();
+    config.validate().unwrap();
+    config
+}
+
+#[test]
+fn optical_flow() {
+    each("flow models", 35, |random, what| {
+        let patch = random.random_range(1..4);
+        let size = [patch * random.random_range(2..12), patch * random.random_range(2..12)];
+        let config = config(
+            json!({
+                "train_size": size,
+                "optical_flow": {
+                    "patch": patch,
+                    "out_channels": random.random_range(1..20),
+                    "num_bands": random.random_range(1..7),
+                    "use_query_residual": random.random_bool(0.5),
+                    "decoder_widening_factor": random.random_range(1..3),
+                    "rescale_factor": 1.0,
+                },
+            }),
+            random,
+        );
+        let models = both(&config, PerceiverForOpticalFlow::new);
+        let batch = random.random_range(1..4);
+        let frames = tensor(random, &[batch, 2, 27, size[0], size[1]]);
+        let [folded, plain] = models.map(|model| model.forward(&frames, Keep::default()).unwrap());
+        let latents = compare(what, [&folded.encoder, &plain.encoder].map(|encoder| &encoder.last_hidden_state));
+        compare(what, [&folded.logits, &plain.logits]) && latents
+    });
+}
+
+#[test]
+fn image_classification() {
+    type New = fn(&PerceiverConfig, &Weights<'_>) -> Result<PerceiverForImageClassification>;
+    let kinds: [New; 3] = [
+        PerceiverForImageClassification::fourier,
+        PerceiverForImageClassification::conv_processing,
+        PerceiverForImageClassification::learned,
+    ];
+    each("image classifiers", 45, |random, what| {
+        let kind = random.random_range(0..3);
+        let (image_size, others) = (random.random_range(3..9), random.random_range(12..40));
+        let config = config(
+            json!({ "image_size": image_size, "image_classification": {
+                "num_bands": random.random_range(1..9),
+                "fourier_resolution": [random.random_range(2..30), random.random_range(2..30)],
+                "conv_resolution": [random.random_range(2..30), random.random_range(2..30)],
+                "conv_channels": random.random_range(2..9),
+                "learned_channels": random.random_range(2..9),
+            }}),
+            random,
+        );
+        // Learned positions are of one size; the others take any.
+        let size = if kind == 2 { [image_size; 2] } else { [others, random.random_range(12..40)] };
+        let models = both(&config, kinds[kind]);
+        let batch = random.random_range(1..4);
+        let images = tensor(random, &[batch, 3, size[0], size[1]]);
+        let [folded, plain] = models.map(|model| model.forward(&images, Keep::default()).unwrap());
+        compare(what, [&folded.logits, &plain.logits])
+    });
+}
+
+#[test]
+fn multimodal_autoencoding() {
+    each("multimodal models", 45, |random, what| {
+        let (frames, side, samples_per_patch) =
+            (random.random_range(2..4), 4 * random.random_range(1..5), random.random_range(1..5));
+        let samples = samples_per_patch * random.random_range(2..9);
+        let grid = [random.random_range(1..4), random.random_range(1..9), random.random_range(1..9)];
+        let config = config(
+            json!({
+                "num_frames": frames,
+                "audio_samples_per_frame": samples,
+                "samples_per_patch": samples_per_patch,
+                "image_size": side,
+                "output_shape": [1, grid[0], grid[1], grid[2]],
+                "output_num_channels": random.random_range(3..30),
+                "_label_trainable_num_channels": random.random_range(2..30),
+                "id2label": (0..3).map(|label| (label.to_string(), "")).collect::<BTreeMap<_, _>>(),
+                "multimodal": {
+                    "patch": 4,
+                    "image_num_bands": random.random_range(1..5),
+                    "audio_num_bands": random.random_range(1..9),
+                },
+            }),
+            random,
+        );
+        let models = both(&config, PerceiverForMultimodalAutoencoding::new);
+        let batch = random.random_range(1..3);
+        let image = tensor(random, &[batch, frames, 3, side, side]);
+        let audio = tensor(random, &[batch, frames * samples, 1]);
+        let inputs = MultimodalInputs { image: &image, audio: &audio, label: None };
+        let mut chosen = |count: usize| -> Vec<u32> { (0..count as u32).filter(|_| random.random_bool(0.7)).collect() };
+        let some: Points = [
+            ("image".to_owned(), chosen(grid.iter().product())),
+            ("audio".to_owned(), chosen(frames * samples / samples_per_patch)),
+        ]
+        .into();
+        let mut differs = false;
+        for points in [some, Points::new()] {
+            let [folded, plain] = [0, 1].map(|form| models[form].forward(inputs, &points, Keep::default()).unwrap());
+            assert!(folded.logits.keys().eq(plain.logits.keys()), "{what}");
+            for (name, logits) in &folded.logits {
+                differs |= compare(&format!("{what}: {name}"), [logits, &plain.logits[name]]);
+            }
+        }
+        let [folded, plain] = [0, 1].map(|form| {
+            let z = models[1].encode(inputs, Keep::default()).unwrap().last_hidden_state;
+            models[form].reconstruct(&z, 17).unwrap()
+        });
+        folded.iter().for_each(|(name, whole)| differs |= compare(&format!("{what}: all of {name}"), [whole, &plain[name]]));
+        differs
+    });
+}
+
+#[test]
+fn bare_models_with_several_heads() {
+    each("bare models", 10, |random, what| {
+        let heads = 1 << random.random_range(0..2);
+        let channels = 4 * random.random_range(1..12);
+        let latents = 4 * random.random_range(1..9);
+        let fields = json!({ "d_model": channels, "d_latents": latents, "num_cross_attention_heads": heads, "num_self_attention_heads": 2 });
+        let config = config(fields, random);
+        let models = both(&config, PerceiverModel::new);
+        let shape = [random.random_range(1..4), random.random_range(1..300), channels];
+        let inputs = tensor(random, &shape);
+        let [folded, plain] = models.map(|model| model.forward(&inputs, Keep::default()).unwrap());
+        compare(what, [&folded.last_hidden_state, &plain.last_hidden_state])
+    });
+}
