@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`perceiveropticalflow`](opticalflow) | passes video through with the flow between its frames as metadata |
 //! | [`perceiverclassify`](classify) | passes video or audio through with the labels of its windows as metadata |
+//! | [`perceiverpreprocess`](preprocess) | cuts video and sound into windows |
+//! | [`perceiverencode`](encode) | turns windows into latents |
+//! | [`perceiverdecode`](decode) | asks latents for video, sound or labels |
 //! | [`perceiveroverlay`](overlay) | draws what the metadata says |
 //! | [`perceivertext`](text) | fills the gaps of subtitles or says what they are about |
 //! | [`perceiverpreprocess`](preprocess) | cuts video and sound into the windows of a multimodal model |
@@ -11,7 +14,7 @@
 //! | [`perceiverdecode`](decode) | latents to video, sound or labels, as often as wanted |
 //! | [`perceiverflow`](perceiverbin) | whole jobs in one bin: flow, labels, reconstruction |
 //!
-//! Rust applications read the metadata with [`meta::FlowMeta`] and [`meta::LabelsMeta`].
+//! Rust applications read the metadata with [`meta::FlowMeta`], [`meta::LabelsMeta`] and [`meta::WindowMeta`].
 
 mod bus;
 mod caps;
