@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pipeline = gst::parse::launch(LINE)?.downcast::<gst::Pipeline>().map_err(|_| "no pipeline")?;
     let element = |name: &str| pipeline.by_name(name).ok_or("no such element");
     element("classify")?.set_property("model", model);
-    let [video, audio] = ["video", "audio"].map(|name| element(name).map(|source| source.downcast::<AppSrc>()));
+    let [video, audio] = ["video", "audio"].map(|name| element(name).map(Cast::downcast::<AppSrc>));
     let (video, audio) = (video?.map_err(|_| "no appsrc")?, audio?.map_err(|_| "no appsrc")?);
     let labels = element("labels")?.downcast::<AppSink>().map_err(|_| "no appsink")?;
     pipeline.set_state(gst::State::Playing)?;
