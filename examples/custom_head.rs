@@ -21,7 +21,7 @@ fn main() -> Result<()> {
     let model = std::env::args().nth(1).ok_or_else(|| Error::option("arguments", "none", "MODEL"))?;
     let task = Autoencode::open(&model, DeviceChoice::Auto, Precision::Auto)?;
     let mut random = ChaCha8Rng::seed_from_u64(1);
-    let (learned, held_out) = (examples(&task, 96, &mut random)?, examples(&task, 48, &mut random)?);
+    let (learned, held_out) = (examples(&task, 256, &mut random)?, examples(&task, 64, &mut random)?);
 
     let variables = VarMap::new();
     let [n, d] = task.latent_dims();
@@ -52,7 +52,7 @@ fn window(task: &Autoencode, side: u32, random: &mut ChaCha8Rng) -> Result<ClipI
     let preprocessor = task.preprocessor(Framing::default());
     let (shape, width) = (preprocessor.shape(), preprocessor.side());
     let is_bright = |at: usize| (at % width >= width / 2) == (side == 1);
-    let pixel = |at: usize| random.random_range(0.0..0.6) + if is_bright(at) { 0.4 } else { 0.0 };
+    let pixel = |at: usize| random.random_range(0.0..0.2) + if is_bright(at) { 0.8 } else { 0.0 };
     let image = (0..shape.frames * 3 * width * width).map(pixel).collect();
     let sound = (0..shape.samples()).map(|_| random.random_range(-1.0..1.0)).collect();
     preprocessor.inputs(image, sound)

@@ -15,6 +15,9 @@ use super::{
 /// Rows and inputs of a tile: its scores, features and sums stay in the second-level cache.
 const TILE_ROWS: usize = 64;
 const TILE_INPUTS: usize = 512;
+/// Inputs after which sums begin anew, to be added as a whole: adding one small number after the other to a large one always rounds to the
+/// same side.
+const STRETCH: usize = 16 * TILE_INPUTS;
 /// Pieces of work that the inputs are cut for, where the rows alone make fewer. Fixed: the result must not depend on the threads.
 const PIECES: usize = 32;
 
@@ -71,6 +74,9 @@ impl Gathered {
 
     /// Multiplies the sums of a row.
     fn scale(&mut self, row: usize, factor: f32) {
+        if factor == 1.0 {
+            return;
+        }
         self.totals[row] *= factor;
         self.weights[row] *= factor;
         let rows = self.maxima.len();
@@ -169,8 +175,19 @@ fn runs(axes: &[Axis], inputs: Range<usize>) -> Vec<Run> {
     runs
 }
 
-/// A block of rows over a part of the inputs, tile by tile.
+/// A block of rows over a part of the inputs.
 fn piece(keys: &Keys<'_>, width: usize, rows: Range<usize>, part: Range<usize>) -> Gathered {
+    let stretches = ranges(part.len(), STRETCH).map(|range| part.start + range.start..part.start + range.end);
+    let each = stretches.map(|inputs| stretch(keys, width, rows.clone(), inputs));
+    each.reduce(|mut sums, more| {
+        sums.merge(more);
+        sums
+    })
+    .unwrap_or_else(|| Gathered::new(rows.len(), width, keys.axes))
+}
+
+/// A block of rows over a few inputs, tile by tile.
+fn stretch(keys: &Keys<'_>, width: usize, rows: Range<usize>, part: Range<usize>) -> Gathered {
     let mut gathered = Gathered::new(rows.len(), width, keys.axes);
     let queries = Matrix::new(&keys.queries[rows.start * width..rows.end * width], rows.len(), width);
     let mut scores = Vec::new();

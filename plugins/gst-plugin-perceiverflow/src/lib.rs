@@ -4,11 +4,14 @@
 //! |---|---|
 //! | [`perceiveropticalflow`](opticalflow) | passes video through with the flow between its frames as metadata |
 //! | [`perceiverclassify`](classify) | passes video or audio through with the labels of its windows as metadata |
+//! | [`perceiverpreprocess`](preprocess) | cuts video and sound into windows |
+//! | [`perceiverencode`](encode) | turns windows into latents |
+//! | [`perceiverdecode`](decode) | asks latents for video, sound or labels |
 //! | [`perceiveroverlay`](overlay) | draws what the metadata says |
 //! | [`perceivertext`](text) | fills the gaps of subtitles or says what they are about |
 //! | [`perceiverflow`](perceiverbin) | both in one bin |
 //!
-//! Rust applications read the metadata with [`meta::FlowMeta`] and [`meta::LabelsMeta`].
+//! Rust applications read the metadata with [`meta::FlowMeta`], [`meta::LabelsMeta`] and [`meta::WindowMeta`].
 
 mod bus;
 mod caps;

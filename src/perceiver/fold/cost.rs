@@ -91,3 +91,47 @@ impl DecoderShape {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(count: usize, width: usize, places: usize) -> TokenShape {
+        TokenShape { count, width, places }
+    }
+
+    #[test]
+    fn cross_attentions_of_one_head_fold_and_that_of_the_language_model_does_not() {
+        let flow = EncoderShape { latents: 2048, heads: 1, channels: 322, qk: 322, v: 322 };
+        assert!(flow.folds([tokens(368 * 496, 64, 368 + 496)].into_iter()));
+        let image = EncoderShape { latents: 512, heads: 1, channels: 261, qk: 261, v: 261 };
+        assert!(image.folds([tokens(224 * 224, 3, 448)].into_iter()));
+        let learned = EncoderShape { channels: 512, qk: 512, v: 512, ..image };
+        assert!(learned.folds([tokens(224 * 224, 512, 0)].into_iter()));
+        let multimodal = EncoderShape { latents: 784, heads: 1, channels: 704, qk: 704, v: 704 };
+        assert!(multimodal.folds([tokens(1920, 401, 0), tokens(50176, 48, 128), tokens(1, 0, 0)].into_iter()));
+        let language = EncoderShape { latents: 256, heads: 8, channels: 768, qk: 256, v: 1280 };
+        assert!(!language.folds([tokens(2048, 768, 0)].into_iter()));
+    }
+
+    #[test]
+    fn decoders_take_the_form_that_their_shapes_ask_for() {
+        let video = DecoderShape {
+            latents: 784,
+            channels: 1026,
+            qk: 512,
+            v: 512,
+            hidden: 1026,
+            plain_outputs: 512 + 3,
+            outputs: 3,
+            residual: false,
+        };
+        assert_eq!(video.form(tokens(802_816, 0, 464)), Form::FoldedMlp);
+        // Added queries are not among the values.
+        assert_eq!(DecoderShape { residual: true, ..video }.form(tokens(802_816, 0, 464)), Form::Folded);
+        // A few queries do not pay for what has to be prepared.
+        assert_eq!(video.form(tokens(1, 1024, 0)), Form::Plain);
+        let flow = DecoderShape { latents: 2048, channels: 322, hidden: 322, plain_outputs: 2, outputs: 2, ..video };
+        assert_eq!(flow.form(tokens(368 * 496, 64, 864)), Form::Folded);
+    }
+}

@@ -203,3 +203,63 @@ fn behind(width: usize, axes: Vec<AxisPositions>) -> Vec<AxisPositions> {
     let shift = |axis: AxisPositions| AxisPositions { channels: axis.channels.iter().map(|c| c + width).collect(), ..axis };
     axes.into_iter().map(shift).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::perceiver::FourierOptions;
+
+    fn numbers(shape: &[usize]) -> Tensor {
+        Tensor::arange(0f32, shape.iter().product::<usize>() as f32, &Device::Cpu).unwrap().sin().unwrap().reshape(shape).unwrap()
+    }
+
+    /// Two batch rows of 6 × 5 tokens: 2 features, 14 channels of positions, 3 of padding.
+    fn block() -> Block {
+        let bands = FourierOptions { num_bands: 3, max_resolution: vec![4, 9], concat_pos: true, sine_only: false };
+        let grid = FourierPositions::new(bands).unwrap().grid(&[6, 5]).unwrap();
+        Block {
+            positions: Some((Positions::Fourier(grid), Join::Concat)),
+            padding: Some(numbers(&[1, 3])),
+            ..Block::bare(numbers(&[2, 30, 2]))
+        }
+    }
+
+    #[track_caller]
+    fn assert_same_tokens(block: &Block, tokens: &Tokens) {
+        let dense = block.dense().unwrap().to_vec3::<f32>().unwrap();
+        for (batch, rows) in dense.iter().enumerate() {
+            let scales = tokens.scales(batch);
+            for (token, row) in rows.iter().enumerate() {
+                let mut written = vec![f32::NAN; tokens.channels()];
+                tokens.write(batch, token, &mut written);
+                assert_eq!(&written, row);
+                let mean = row.iter().sum::<f32>() / row.len() as f32;
+                let variance = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / row.len() as f32;
+                assert!((scales[token] * (variance + EPSILON).sqrt() - 1.0).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn the_parts_make_up_the_tokens() {
+        let block = block();
+        let tokens = Tokens::of(&block).unwrap();
+        assert_eq!((tokens.width, tokens.axes.len(), tokens.constant.len()), (2, 2, 3));
+        assert_same_tokens(&block, &tokens);
+    }
+
+    #[test]
+    fn masked_tokens_are_constant_and_a_few_of_them_make_all_features() {
+        let token = numbers(&[1, 19]);
+        let masked = |part: f64| Tensor::ones((2, 30), DType::F32, &Device::Cpu).unwrap().affine(part, 0.0).unwrap();
+        let some = numbers(&[2, 30]).ge(0.5).unwrap().to_dtype(DType::F32).unwrap();
+        for (mask, width, constant) in [(masked(1.0), 0, 19), (masked(0.0), 2, 3), (some, 19, 0)] {
+            let block = Block { mask: Some((mask, token.clone())), ..block() };
+            let tokens = Tokens::of(&block).unwrap();
+            assert_eq!((tokens.width, tokens.constant.len()), (width, constant));
+            assert_same_tokens(&block, &tokens);
+        }
+    }
+}

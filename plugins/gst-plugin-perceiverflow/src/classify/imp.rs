@@ -52,6 +52,15 @@ struct State {
     stream: Option<Stream>,
     flushing: bool,
     sound_flushing: bool,
+    /// A seek is on its way through both streams.
+    seek: Option<Seek>,
+}
+
+/// How far a seek has come. The sources of the two streams are flushed one after the other, and meanwhile one is ahead of the other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seek {
+    stream_flushed: bool,
+    sound_flushed: bool,
 }
 
 /// A model with the names of its classes.
@@ -281,7 +290,7 @@ impl Classify {
         let mut stream = Stream::new(loaded.model.task(), &settings.stream, waiting).map_err(|error| self.refuse(&error))?;
         stream.set_joined(lock(&self.audio_pad).clone().is_some_and(|pad| pad.is_linked()));
         *lock(&self.model) = Some(loaded);
-        *lock(&self.state) = State { stream: Some(stream), flushing: false, sound_flushing: false };
+        *lock(&self.state) = State { stream: Some(stream), ..State::default() };
         *lock(&self.report) = Report::default();
         *lock(&self.lateness) = Lateness::default();
         *lock(&self.announced) = None;

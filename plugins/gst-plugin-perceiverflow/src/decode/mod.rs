@@ -82,6 +82,11 @@ glib::wrapper! {
     pub struct Decode(ObjectSubclass<imp::Decode>) @extends gst::Element, gst::Object;
 }
 
+/// Every property of the element that others with a model do not have.
+pub(crate) fn properties() -> Vec<glib::ParamSpec> {
+    settings::Settings::properties()
+}
+
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     Head::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     gst::Element::register(Some(plugin), "perceiverdecode", gst::Rank::NONE, Decode::static_type())

@@ -8,14 +8,20 @@ use super::Task;
 use crate::{
     caps,
     classify::{self, Classify},
+    decode::{self, Decode, Head},
+    encode::Encode,
     opticalflow::{self, OpticalFlow},
     overlay::{self, Overlay},
+    preprocess::{self, Preprocess},
     settings::CHECKED,
 };
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("perceiverflow", gst::DebugColorFlags::empty(), Some("Perceiver IO jobs in one bin"))
 });
+
+/// The pads of the bin that ask a head about latents.
+const HEADS: [(&str, Head); 3] = [("video_src", Head::Video), ("audio_src", Head::Audio), ("text_src", Head::Labels)];
 
 /// The bin's state: its one mutex is held for a single read or write. The elements of other tasks wait outside the bin, with the
 /// properties that were set.
@@ -24,6 +30,11 @@ pub struct PerceiverBin {
     flow: OpticalFlow,
     classify: Classify,
     overlay: Overlay,
+    preprocess: Preprocess,
+    encode: Encode,
+    tee: gst::Element,
+    /// One for each of [`HEADS`]; in the bin while its pad is there.
+    heads: [Decode; 3],
 }
 
 #[glib::object_subclass]
@@ -38,8 +49,20 @@ impl ObjectSubclass for PerceiverBin {
             flow: glib::Object::builder().property("name", "flow").build(),
             classify: glib::Object::builder().property("name", "classify").build(),
             overlay: glib::Object::builder().property("name", "overlay").build(),
+            preprocess: glib::Object::builder().property("name", "preprocess").build(),
+            encode: glib::Object::builder().property("name", "encode").build(),
+            tee: core_element("tee"),
+            heads: HEADS.map(|(pad, head)| {
+                let name = pad.replace("src", "head");
+                glib::Object::builder().property("name", name).property("head", head).build()
+            }),
         }
     }
+}
+
+/// An element that is part of GStreamer itself.
+fn core_element(name: &str) -> gst::Element {
+    gst::ElementFactory::make(name).build().expect("GStreamer's core elements are there")
 }
 
 impl ObjectImpl for PerceiverBin {
@@ -58,8 +81,17 @@ impl ObjectImpl for PerceiverBin {
                     .mutable_ready()
                     .build(),
             ];
-            for forwarded in [opticalflow::properties(), classify::properties(), overlay::properties()].into_iter().flatten() {
-                if properties.iter().all(|known| known.name() != forwarded.name()) {
+            let all = [
+                opticalflow::properties(),
+                classify::properties(),
+                overlay::properties(),
+                preprocess::properties(),
+                decode::properties(),
+            ];
+            for forwarded in all.into_iter().flatten() {
+                // The pads say which heads are asked.
+                let taken = forwarded.name() == "head" || properties.iter().any(|known| known.name() == forwarded.name());
+                if !taken {
                     properties.push(forwarded);
                 }
             }
@@ -100,7 +132,6 @@ impl ObjectImpl for PerceiverBin {
 
     fn constructed(&self) {
         self.parent_constructed();
-        self.obj().add(&self.overlay).expect("a new bin has no child");
         self.move_in(self.task());
     }
 }
@@ -119,17 +150,25 @@ impl PerceiverBin {
             gst::warning!(CAT, imp = self, "the task stays {before:?}: it is chosen before the first pad");
             return;
         }
-        // The element of the task before takes its links along.
-        self.obj().remove(self.worker(before)).expect("it was added for that task");
+        // The elements of the task before take their links along.
+        self.obj().remove_many(self.chain(before)).expect("they were added for that task");
         self.move_in(task);
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) = task;
     }
 
-    /// Puts the element of a task before the overlay.
+    /// Puts the elements of a task into the bin.
     fn move_in(&self, task: Task) {
-        let worker = self.worker(task);
-        self.obj().add(worker).expect("it is in no bin");
-        worker.link(&self.overlay).expect("both take the same caps");
+        let chain = self.chain(task);
+        self.obj().add_many(&chain).expect("they are in no bin");
+        gst::Element::link_many(&chain).expect("each takes what the one before it gives");
+    }
+
+    /// The elements of a task, in the order of the data.
+    fn chain(&self, task: Task) -> Vec<gst::Element> {
+        match task {
+            Task::OpticalFlow | Task::Classify => vec![self.worker(task).clone(), self.overlay.clone().upcast()],
+            Task::Autoencode => vec![self.preprocess.clone().upcast(), self.worker(task).clone(), self.tee.clone()],
+        }
     }
 
     /// The element that does the work of a task.
@@ -137,26 +176,61 @@ impl PerceiverBin {
         match task {
             Task::OpticalFlow => self.flow.upcast_ref(),
             Task::Classify => self.classify.upcast_ref(),
+            Task::Autoencode => self.encode.upcast_ref(),
         }
     }
 
     /// The elements that have a property, that of the task first.
     fn with<'a>(&'a self, property: &'a str) -> impl Iterator<Item = &'a gst::Element> {
         let first = self.worker(self.task());
-        let all = [first, self.flow.upcast_ref(), self.classify.upcast_ref(), self.overlay.upcast_ref()];
-        all.into_iter().filter(move |element| element.find_property(property).is_some())
+        let others =
+            [self.flow.upcast_ref(), self.classify.upcast_ref(), self.overlay.upcast_ref(), self.preprocess.upcast_ref()];
+        let heads = self.heads.iter().map(Cast::upcast_ref);
+        let all = [first].into_iter().chain(others).chain([self.encode.upcast_ref()]).chain(heads);
+        all.filter(move |element: &&gst::Element| element.find_property(property).is_some())
     }
 
     /// What a pad of the bin stands for; none where the task has no such pad.
     fn target(&self, name: &str) -> Option<gst::Pad> {
         let task = self.task();
         match (name, task) {
+            ("video_sink" | "audio_sink", Task::Autoencode) => self.preprocess.request_pad_simple(name),
+            (_, Task::Autoencode) => self.add_head(name),
             ("video_sink", _) => self.worker(task).static_pad("sink"),
             ("video_src", _) => self.overlay.static_pad("src"),
             ("flow_src", Task::OpticalFlow) | ("audio_sink" | "text_src", Task::Classify) => {
                 self.worker(task).request_pad_simple(name)
             }
             _ => None,
+        }
+    }
+
+    /// Puts a head behind the tee.
+    fn add_head(&self, pad: &str) -> Option<gst::Pad> {
+        let at = HEADS.iter().position(|(name, _)| *name == pad)?;
+        let head: &gst::Element = self.heads[at].upcast_ref();
+        let queue = core_element("queue");
+        // The heads' outputs end in one file as often as not, and then one waits for another; latents are small.
+        queue.set_properties(&[("max-size-buffers", &0u32), ("max-size-bytes", &0u32), ("max-size-time", &0u64)]);
+        self.obj().add_many([&queue, head]).ok()?;
+        gst::Element::link_many([&self.tee, &queue, head]).ok()?;
+        for element in [head, &queue] {
+            element.sync_state_with_parent().ok()?;
+        }
+        head.static_pad("src")
+    }
+
+    /// Takes a head and its queue away.
+    fn remove_head(&self, head: &gst::Element) {
+        let before = |element: &gst::Element| element.static_pad("sink").and_then(|pad| pad.peer());
+        let queue = before(head).and_then(|pad| pad.parent_element());
+        if let Some(pad) = queue.as_ref().and_then(before) {
+            self.tee.release_request_pad(&pad);
+        }
+        for element in queue.iter().chain([head]) {
+            // An element that does not stop is removed all the same.
+            let _ = element.set_state(gst::State::Null);
+            let _ = self.obj().remove(element);
         }
     }
 }
@@ -189,6 +263,7 @@ impl ElementImpl for PerceiverBin {
                 ("video_sink", Sink, caps::video()),
                 ("video_src", Src, caps::video()),
                 ("audio_sink", Sink, caps::audio(None)),
+                ("audio_src", Src, caps::audio(None)),
                 ("flow_src", Src, caps::any_field()),
                 ("text_src", Src, caps::labels()),
             ]
@@ -221,8 +296,12 @@ impl ElementImpl for PerceiverBin {
         // A pad that does not go inactive is removed all the same.
         let _ = pad.set_active(false);
         let _ = self.obj().remove_pad(pad);
-        let requested = target.filter(|target| ["flow_src", "audio_sink", "text_src"].contains(&target.name().as_str()));
-        if let Some((target, owner)) = requested.and_then(|target| target.parent_element().map(|owner| (target, owner))) {
+        let Some((target, owner)) = target.and_then(|target| target.parent_element().map(|owner| (target, owner))) else {
+            return;
+        };
+        if self.heads.iter().any(|head| *head == owner) {
+            self.remove_head(&owner);
+        } else if ["flow_src", "audio_sink", "text_src", "video_sink"].contains(&target.name().as_str()) {
             owner.release_request_pad(&target);
         }
     }

@@ -1,5 +1,5 @@
 //! SECTION:element-perceiverflow
-//! @see_also: perceiveropticalflow, perceiverclassify, perceiveroverlay
+//! @see_also: perceiveropticalflow, perceiverclassify, perceiveroverlay, perceiverpreprocess, perceiverencode, perceiverdecode
 //!
 //! `perceiverflow` is a whole job in one bin: it holds the elements that the `task` needs and forwards their properties, the
 //! statistics and the signal `reload-model`.
@@ -8,6 +8,9 @@
 //! `flow_src` gives the raw field. `task=classify` is `perceiverclassify ! perceiveroverlay`, with the same pads for the video; its
 //! sound joins at `audio_sink`, and `text_src` gives the labels as text. Pads are made on request, and a plain link requests them.
 //! The task is chosen before the first of them.
+//!
+//! `task=autoencode` is `perceiverpreprocess ! perceiverencode ! tee` with a `perceiverdecode` behind it for each of `video_src`,
+//! `audio_src` and `text_src`: what the model remembers of `video_sink` and `audio_sink`, each window encoded once.
 //!
 //! ## Usage
 //!
@@ -37,6 +40,9 @@ pub enum Task {
     /// Says what video and sound show, and writes it on the picture.
     #[enum_value(name = "Classify: what video and sound show", nick = "classify")]
     Classify,
+    /// Encodes video and sound, and asks the latents for video, sound and labels.
+    #[enum_value(name = "Autoencode: video and sound as the model remembers them", nick = "autoencode")]
+    Autoencode,
 }
 
 glib::wrapper! {

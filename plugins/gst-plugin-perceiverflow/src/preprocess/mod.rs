@@ -54,6 +54,11 @@ glib::wrapper! {
     pub struct Preprocess(ObjectSubclass<imp::Preprocess>) @extends gst_base::Aggregator, gst::Element, gst::Object;
 }
 
+/// Every property of the element but the statistics.
+pub(crate) fn properties() -> Vec<glib::ParamSpec> {
+    settings::Settings::properties()
+}
+
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     gst::Element::register(Some(plugin), "perceiverpreprocess", gst::Rank::NONE, Preprocess::static_type())
 }

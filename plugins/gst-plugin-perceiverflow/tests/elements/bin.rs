@@ -170,3 +170,49 @@ fn labels_are_written_on_the_picture() {
         assert_ne!(*plain.buffer().unwrap().map_readable().unwrap(), *drawn.buffer().unwrap().map_readable().unwrap());
     }
 }
+
+#[test]
+fn what_the_model_remembers_comes_out_of_each_pad() {
+    let line = |pad: &str| {
+        format!(
+            "{} ! queue ! memory.video_sink  audiotestsrc num-buffers=10 samplesperbuffer=16 ! audio/x-raw,rate=800 ! queue \
+             ! memory.audio_sink  perceiverflow name=memory task=autoencode model={} \
+             memory.video_src ! queue ! appsink name=video_src sync=false  memory.audio_src ! queue ! appsink name=audio_src sync=false \
+             memory.text_src ! queue ! text/x-raw ! appsink name=text_src sync=false",
+            source(),
+            crate::clip::model()
+        )
+        .replace(&format!("appsink name={pad}"), "appsink name=out")
+        .replace("appsink name=video_src", "fakesink")
+        .replace("appsink name=audio_src", "fakesink")
+        .replace("appsink name=text_src", "fakesink")
+    };
+    let pictures = run(&line("video_src"), "out");
+    assert!((5..=6).contains(&pictures.len()) && pictures[0].buffer().unwrap().size() == 8 * 8 * 3, "{}", pictures.len());
+    let samples: usize = run(&line("audio_src"), "out").iter().map(|sample| sample.buffer().unwrap().size() / 4).sum();
+    assert!((160..=192).contains(&samples), "{samples}");
+    assert_eq!(run(&line("text_src"), "out").len(), 3);
+}
+
+#[test]
+fn heads_come_and_go_with_their_pads() {
+    init();
+    let bin = gst::ElementFactory::make("perceiverflow").property("task", Task::Autoencode).build().unwrap();
+    bin.set_property_from_str("query-stride", "2");
+    for (name, head) in [("video_src", "video_head"), ("audio_src", "audio_head"), ("text_src", "text_head")] {
+        let inside = |name: &str| bin.downcast_ref::<gst::Bin>().unwrap().by_name(name);
+        assert!(inside(head).is_none());
+        for _ in 0..2 {
+            let pad = bin.request_pad_simple(name).unwrap();
+            assert_eq!(inside(head).unwrap().property::<u32>("query-stride"), 2);
+            bin.release_request_pad(&pad);
+            assert!(inside(head).is_none() && bin.downcast_ref::<gst::Bin>().unwrap().children().len() == 3, "{name}");
+        }
+    }
+    for name in ["video_sink", "audio_sink"] {
+        let pad = bin.request_pad_simple(name).unwrap();
+        bin.release_request_pad(&pad);
+        assert!(bin.static_pad(name).is_none());
+    }
+    assert!(bin.request_pad_simple("flow_src").is_none());
+}

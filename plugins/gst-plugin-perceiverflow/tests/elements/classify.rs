@@ -158,3 +158,29 @@ fn sound_of_another_rate_is_refused_with_the_one_that_would_do() {
     assert!(!accepted("audio/x-raw,format=S16LE,layout=interleaved,channels=2,rate=44100"));
     fed.element().release_request_pad(&pad);
 }
+
+#[test]
+fn a_seek_while_playing_begins_anew_there() {
+    crate::stage::init();
+    let line = format!(
+        "videotestsrc ! video/x-raw,width=16,height=16,framerate=25/1 ! queue ! perceiverclassify name=classify device=cpu model={} \
+         result-policy=aligned ! appsink name=out sync=false max-buffers=2  audiotestsrc samplesperbuffer=20 ! audio/x-raw,rate={RATE} \
+         ! queue max-size-buffers=4 ! classify.audio_sink",
+        crate::clip::model()
+    );
+    let pipeline = gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let sink = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    (0..10).for_each(|_| drop(sink.pull_sample().unwrap()));
+    for start in [gst::ClockTime::from_seconds(2), gst::ClockTime::ZERO, gst::ClockTime::from_seconds(1)] {
+        pipeline.seek_simple(gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE, start).unwrap();
+        for number in 0..6 {
+            let sample = sink.pull_sample().unwrap();
+            let buffer = sample.buffer().unwrap();
+            assert_eq!(buffer.pts(), Some(start + PERIOD * number));
+            let window = LabelsMeta::of(buffer).unwrap().window;
+            assert_eq!(window.stream_time, Some(start + PERIOD * (number / WINDOW * WINDOW)));
+        }
+    }
+    pipeline.set_state(gst::State::Null).unwrap();
+}

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use gst::prelude::*;
 use gst_check::Harness;
 use gst_video::{VideoFormat, VideoInfo};
-use gstperceiverflow::{ResultPolicy, meta::LabelsMeta};
+use gstperceiverflow::{Leaky, ResultPolicy, meta::LabelsMeta};
 
 use crate::{
     clip::{CLASSES, RATE, SAMPLES, chunks, model},
@@ -284,4 +284,34 @@ fn delays_are_what_the_policy_says() {
     assert_eq!(latency(ResultPolicy::Persist), gst::ClockTime::from_mseconds(30));
     // A window of two frames, the frame behind it, and two windows that may wait.
     assert_eq!(latency(ResultPolicy::Aligned), PERIOD * (2 + 1 + 4));
+}
+
+#[test]
+fn every_frame_passes_and_every_dropped_window_is_counted_and_warned_of() {
+    for leaky in [Leaky::Upstream, Leaky::Downstream] {
+        let bus = gst::Bus::new();
+        let mut stage = Stage::prepared(ResultPolicy::Persist, |element| {
+            // A worker of its own that waits for more windows than may wait for it, as if its model were slow.
+            element.set_property("model", format!("{}/{}", model(), if leaky == Leaky::Upstream { "." } else { "./." }));
+            element.set_property("batch-size", 8u32);
+            element.set_property("batch-timeout", gst::ClockTime::from_seconds(2).nseconds());
+            element.set_property("max-size-buffers", 1u32);
+            element.set_property("leaky", leaky);
+            element.set_bus(Some(&bus));
+        });
+        (0..12).for_each(|number| stage.push(number));
+        stage.eos();
+        assert_eq!(stage.carried().len(), 12);
+        let dropped = stage.stat("windows-dropped");
+        assert_eq!((stage.stat("windows-in"), stage.stat("windows-out")), (6, 6 - dropped), "{leaky:?}");
+        assert!(dropped >= 3, "{leaky:?}: {dropped}");
+        let warnings = std::iter::from_fn(|| bus.pop_filtered(&[gst::MessageType::Warning]));
+        let told: u64 = warnings
+            .map(|message| match message.view() {
+                gst::MessageView::Warning(warning) => warning.details().unwrap().get::<u64>("leaked").unwrap(),
+                _ => unreachable!("only warnings are asked for"),
+            })
+            .sum();
+        assert_eq!(told, dropped, "{leaky:?}");
+    }
 }

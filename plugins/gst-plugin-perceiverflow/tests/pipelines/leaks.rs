@@ -39,4 +39,8 @@ fn the_bin_leaks_nothing() {
     assert_no_leak(&format!(
         "{VIDEO} ! perceiverflow name=labels task=classify device=cpu model={model} ! queue ! fakesink {SOUND} ! labels.audio_sink"
     ));
+    assert_no_leak(&format!(
+        "{VIDEO} ! memory.video_sink {SOUND} ! memory.audio_sink perceiverflow name=memory task=autoencode device=cpu model={model} \
+         memory.video_src ! queue ! fakesink memory.audio_src ! queue ! fakesink memory.text_src ! queue ! text/x-raw ! fakesink"
+    ));
 }

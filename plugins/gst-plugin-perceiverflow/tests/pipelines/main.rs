@@ -5,6 +5,7 @@ mod labels;
 mod latents;
 mod launch;
 mod leaks;
+mod text;
 
 use std::collections::BTreeSet;
 
@@ -19,6 +20,6 @@ fn each_script_has_its_test() {
         // That one needs the program, too; `make demo` runs it.
         .filter(|name| name != "demo.sh")
         .collect();
-    let tested = [flow::SCRIPTS, labels::SCRIPTS, latents::SCRIPTS].concat();
+    let tested = [flow::SCRIPTS, labels::SCRIPTS, latents::SCRIPTS, text::SCRIPTS].concat();
     assert_eq!(scripts, tested.into_iter().map(str::to_owned).collect());
 }

@@ -4,6 +4,7 @@
 
 mod heads;
 mod leaky;
+mod live;
 mod pads;
 mod recording;
 mod refusals;

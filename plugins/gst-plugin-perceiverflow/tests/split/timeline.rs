@@ -2,6 +2,7 @@
 
 use gst::prelude::*;
 use gst_check::Harness;
+use gstperceiverflow::meta::WindowMeta;
 
 use crate::stage::{PERIOD, Recorded, Run, copied_model, line, model, path, times};
 
@@ -130,20 +131,30 @@ fn stopping_wakes_it_too() {
 }
 
 #[test]
-fn a_flush_of_the_sources_begins_windows_anew() {
-    let (run, recorded) = (windows(""), Recorded::open());
-    run.push(&recorded, 0..3);
-    let out = run.element("out").downcast::<gst_app::AppSink>().unwrap();
-    assert_eq!(times(&[out.pull_sample().unwrap()]), [(0, 80)]);
-    for source in ["video", "audio"] {
-        let pad = run.element(source).static_pad("src").unwrap();
-        assert!(pad.push_event(gst::event::FlushStart::new()));
+fn after_a_flush_windows_have_nothing_of_before() {
+    crate::stage::init();
+    let element = gst::ElementFactory::make("perceiverpreprocess").property("model", model()).build().unwrap();
+    let mut harness = Harness::with_element(&element, Some("video_sink"), Some("src"));
+    harness.set_src_caps_str("video/x-raw,format=RGB,width=8,height=8,framerate=25/1,pixel-aspect-ratio=1/1");
+    harness.play();
+    let recorded = Recorded::open();
+    for number in 0..4 {
+        harness.push(recorded.frame(number)).unwrap();
     }
-    for source in ["video", "audio"] {
-        let pad = run.element(source).static_pad("src").unwrap();
-        assert!(pad.push_event(gst::event::FlushStop::new(true)));
+    assert_eq!(harness.pull().unwrap().pts(), Some(gst::ClockTime::ZERO));
+    assert!(harness.push_event(gst::event::FlushStart::new()));
+    assert!(harness.push_event(gst::event::FlushStop::new(true)));
+    let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    segment.set_start(PERIOD * 10);
+    segment.set_time(PERIOD * 10);
+    assert!(harness.push_event(gst::event::Segment::new(&segment)));
+    for number in 10..13 {
+        harness.push(recorded.frame(number)).unwrap();
     }
-    drop(run);
+    let window = harness.pull().unwrap();
+    let meta = WindowMeta::of(&window).unwrap().window;
+    assert_eq!((window.pts(), window.duration()), (Some(gst::ClockTime::ZERO), Some(PERIOD * 2)), "running time begins anew");
+    assert_eq!((meta.id, meta.stream_time), (1, Some(PERIOD * 10)), "nothing was made of the third frame");
 }
 
 #[test]
@@ -170,4 +181,25 @@ fn a_reloaded_encoder_goes_on_and_its_decoders_follow() {
     assert!(crate::stage::text(&before).starts_with("LABEL_"));
     assert_eq!(after.len(), 2);
     assert!(after.iter().all(|sample| crate::stage::text(sample).starts_with("NAME_")));
+}
+
+#[test]
+fn no_order_of_state_changes_hangs() {
+    let rest = format!(
+        "queue ! perceiverencode model={0} ! tee name=latents latents. ! queue ! perceiverdecode model={0} head=labels ! fakesink \
+         async=false latents. ! queue leaky=downstream ! perceiverdecode model={0} head=video leaky=upstream ! fakesink async=false",
+        model()
+    );
+    let (run, recorded) = (Run::new(&line("", &rest)), Recorded::open());
+    let states = [gst::State::Null, gst::State::Ready, gst::State::Paused, gst::State::Playing];
+    let mut choice = 1u32;
+    for _ in 0..100 {
+        choice = choice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        run.pipeline.set_state(states[(choice >> 30) as usize]).unwrap();
+        for number in 0..4 {
+            // A source that does not run refuses them.
+            let _ = run.source("video").push_buffer(recorded.frame(number));
+            let _ = run.source("audio").push_buffer(recorded.sound(number));
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Instant};
 use gst::{prelude::*, subclass::prelude::*};
 use gst_video::VideoInfo;
 
-use super::{Classify, lock};
+use super::{Classify, Seek, lock};
 use crate::{
     caps,
     classify::{
@@ -33,6 +33,9 @@ impl Classify {
             EventView::FlushStop(_) => {
                 // Before the element starts and after it stops there is nothing to forget.
                 let _ = self.with_stream(Stream::reset);
+                if let Some(seek) = &mut lock(&self.state).seek {
+                    seek.stream_flushed = true;
+                }
                 *lock(&self.lateness) = Lateness::default();
                 lock(&self.flows).reset();
                 self.resume();
@@ -151,6 +154,13 @@ impl Classify {
             lock(&self.lateness).report(timestamp, jitter);
             // The sound has no part in how late pictures are.
             return self.sinkpad.push_event(event);
+        }
+        if event.type_() == gst::EventType::Seek {
+            lock(&self.state).seek = Some(Seek::default());
+            let sought = gst::Pad::event_default(pad, Some(&*self.obj()), event);
+            lock(&self.state).seek = None;
+            self.changed.notify_all();
+            return sought;
         }
         gst::Pad::event_default(pad, Some(&*self.obj()), event)
     }

@@ -4,7 +4,7 @@ use std::sync::{PoisonError, atomic::Ordering};
 
 use gst::{prelude::*, subclass::prelude::*};
 
-use super::{Classify, lock};
+use super::{Classify, Seek, lock};
 use crate::{
     caps,
     classify::{CAT, stream::Stream},
@@ -70,6 +70,9 @@ impl Classify {
 
     fn chain_sound(&self, pad: &gst::Pad, buffer: &gst::BufferRef) -> Result<gst::FlowSuccess, gst::FlowError> {
         gst::trace!(CAT, obj = pad, "{buffer:?}");
+        if !self.is_of_this_place()? {
+            return Ok(gst::FlowSuccess::Ok);
+        }
         let (format, time) = self.with_stream(|stream| (stream.sound.format, stream.place_sound(buffer)))?;
         let format = format.ok_or(gst::FlowError::NotNegotiated)?;
         // What lies outside the segment is not heard.
@@ -93,6 +96,25 @@ impl Classify {
         if live { Ok(gst::FlowSuccess::Ok) } else { self.wait_for_pictures() }
     }
 
+    /// Whether sound is of the place in the stream that the pictures are at: in a seek it may be left from before, or has to wait until
+    /// they have come after it.
+    fn is_of_this_place(&self) -> Result<bool, gst::FlowError> {
+        let mut state = lock(&self.state);
+        while let Some(Seek { stream_flushed, sound_flushed }) = state.seek {
+            if state.sound_flushing {
+                return Err(gst::FlowError::Flushing);
+            }
+            if stream_flushed {
+                return Ok(sound_flushed);
+            }
+            if !sound_flushed {
+                return Ok(true);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(true)
+    }
+
     /// Waits until the next window needs sound again, or for a flush.
     fn wait_for_pictures(&self) -> Result<gst::FlowSuccess, gst::FlowError> {
         let mut state = lock(&self.state);
@@ -111,10 +133,18 @@ impl Classify {
                 self.changed.notify_all();
             }
             EventView::FlushStop(_) => {
-                lock(&self.state).sound_flushing = false;
-                // A seek flushes both pads, one after the other: neither may keep what belongs to before.
+                let mut state = lock(&self.state);
+                state.sound_flushing = false;
+                // In a seek what there is now belongs to the new place already, if the other stream was flushed first.
+                let keep = state.seek.as_ref().is_some_and(|seek| seek.stream_flushed);
+                if let Some(seek) = &mut state.seek {
+                    seek.sound_flushed = true;
+                }
+                drop(state);
                 let _ = self.with_stream(|stream| {
-                    stream.forget_media();
+                    if !keep {
+                        stream.forget_media();
+                    }
                     stream.set_sound_segment(gst::FormattedSegment::new());
                     stream.set_joined(true);
                 });

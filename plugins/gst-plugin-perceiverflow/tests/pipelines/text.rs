@@ -1,4 +1,4 @@
-//! `pipelines/fill-subtitles.sh`, run as a user runs it, on subtitles written here.
+//! Scripts of text, on subtitles written here.
 
 use std::{path::Path, process::Command};
 
@@ -7,6 +7,8 @@ use perceiverflow::{
     perceiver::tokenizer::Truncation,
     tasks::{ClassifyText, FillMask},
 };
+
+pub(crate) const SCRIPTS: &[&str] = &["fill-subtitles.sh"];
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipelines/fill-subtitles.sh");
 const MODELS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models");
