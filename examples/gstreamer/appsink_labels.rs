@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     gst::init()?;
     // The elements are part of this program: no plugin has to be installed.
     gstperceiverflow::plugin_register_static()?;
-    let line = "uridecodebin name=source caps=video/x-raw expose-all-streams=false ! queue ! videoconvert \
+    let line = "uridecodebin name=source ! queue ! videoconvert \
                 ! perceiverclassify name=classify result-policy=aligned top-k=1 ! appsink name=sink sync=false";
     let pipeline = gst::parse::launch(line)?.downcast::<gst::Pipeline>().map_err(|_| "no pipeline")?;
     let element = |name: &str| pipeline.by_name(name).ok_or("no such element");
