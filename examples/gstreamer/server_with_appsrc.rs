@@ -26,8 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pipeline = gst::parse::launch(LINE)?.downcast::<gst::Pipeline>().map_err(|_| "no pipeline")?;
     let element = |name: &str| pipeline.by_name(name).ok_or("no such element");
     element("classify")?.set_property("model", model);
-    let [video, audio] = ["video", "audio"].map(|name| element(name).map(|source| source.downcast::<AppSrc>()));
-    let (video, audio) = (video?.map_err(|_| "no appsrc")?, audio?.map_err(|_| "no appsrc")?);
+    let source = |name: &str| element(name)?.downcast::<AppSrc>().map_err(|_| "no appsrc");
+    let (video, audio) = (source("video")?, source("audio")?);
     let labels = element("labels")?.downcast::<AppSink>().map_err(|_| "no appsink")?;
     let show = |sink: &AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
