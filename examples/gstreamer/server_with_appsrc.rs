@@ -26,22 +26,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pipeline = gst::parse::launch(LINE)?.downcast::<gst::Pipeline>().map_err(|_| "no pipeline")?;
     let element = |name: &str| pipeline.by_name(name).ok_or("no such element");
     element("classify")?.set_property("model", model);
-    let [video, audio] = ["video", "audio"].map(|name| element(name).map(Cast::downcast::<AppSrc>));
-    let (video, audio) = (video?.map_err(|_| "no appsrc")?, audio?.map_err(|_| "no appsrc")?);
+    let source = |name: &str| element(name)?.downcast::<AppSrc>().map_err(|_| "no appsrc");
+    let (video, audio) = (source("video")?, source("audio")?);
     let labels = element("labels")?.downcast::<AppSink>().map_err(|_| "no appsink")?;
+    let show = |sink: &AppSink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let bytes = sample.buffer().ok_or(gst::FlowError::Error)?.map_readable().map_err(|_| gst::FlowError::Error)?;
+        std::io::stdout().write_all(&bytes).map(|()| gst::FlowSuccess::Ok).map_err(|_| gst::FlowError::Error)
+    };
+    labels.set_callbacks(gst_app::AppSinkCallbacks::builder().new_sample(show).build());
     pipeline.set_state(gst::State::Playing)?;
 
-    // A thread for each stream, since each waits for the other.
-    let pictures = thread::spawn(move || push(&video, |frame| vec![10 * frame as u8; 64 * 48 * 3]));
-    let sound = thread::spawn(move || push(&audio, |frame| (0..1920).flat_map(|at| wave(1920 * frame + at)).collect()));
-    while let Ok(sample) = labels.pull_sample() {
-        let bytes = sample.buffer_owned().ok_or("no buffer")?.into_mapped_buffer_readable().map_err(|_| "no bytes")?;
-        std::io::stdout().write_all(&bytes)?;
-    }
+    // A thread for each stream, since each waits for the other. One that is refused a buffer ends; the bus says why.
+    thread::spawn(move || push(&video, |frame| vec![10 * frame as u8; 64 * 48 * 3]));
+    thread::spawn(move || push(&audio, |frame| (0..1920).flat_map(|at| wave(1920 * frame + at)).collect()));
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let message = pipeline.bus().and_then(|bus| bus.timed_pop_filtered(gst::ClockTime::NONE, &ends));
     pipeline.set_state(gst::State::Null)?;
-    // A source that was stopped by an error says so on the bus.
-    let ended = [pictures, sound].map(|thread| thread.join().map_err(|_| "a source panicked"));
-    ended.into_iter().try_for_each(|flow| Ok(flow?.map(drop)?))
+    match message.as_ref().map(|message| message.view()) {
+        Some(gst::MessageView::Error(error)) => Err(error.error().into()),
+        _ => Ok(()),
+    }
 }
 
 /// Pushes a second of a stream, 40 ms in each buffer; `make` makes its bytes.

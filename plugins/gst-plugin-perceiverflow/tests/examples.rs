@@ -43,7 +43,7 @@ fn clip(folder: &Path) -> PathBuf {
     gst::init().unwrap();
     let path = folder.join("clip.mp4");
     let line = format!(
-        "videotestsrc pattern=ball num-buffers=8 ! video/x-raw,width=64,height=48,framerate=25/1 ! x264enc ! h264parse ! mp4mux \
+        "videotestsrc pattern=ball num-buffers=8 ! video/x-raw,format=I420,width=64,height=48,framerate=25/1 ! x264enc ! h264parse ! mp4mux \
          ! filesink location={}",
         path.display()
     );
@@ -75,9 +75,17 @@ fn appsink_labels() {
 
 #[test]
 fn appsink_labels_says_what_is_wrong() {
-    let output = program("appsink_labels").args(["/nowhere", "file:///nowhere.mp4"]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && !said.contains("panicked"), "{said}");
+    let model = model();
+    let text = model.path().join("config.json");
+    // No model, no file, no video: the last two are errors of a pipeline that runs already.
+    let uri = |path: &Path| format!("file://{}", path.display());
+    for (folder, uri) in
+        [(Path::new("/nowhere"), uri(&text)), (model.path(), uri(Path::new("/nowhere"))), (model.path(), uri(&text))]
+    {
+        let output = program("appsink_labels").arg(folder).arg(uri).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.starts_with("Error") && !said.contains("panicked"), "{said}");
+    }
 }
 
 #[test]
