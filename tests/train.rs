@@ -42,7 +42,10 @@ fn training(folder: &Path, steps: u64, every: u64) -> Training {
 #[test]
 fn a_training_that_was_stopped_ends_as_one_that_was_not() {
     let (whole, parted) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    FlowTrainer::new(task(), training(whole.path(), 6, 2), Device::Cpu).unwrap().run(|_, _, _| ControlFlow::Continue(())).unwrap();
+    FlowTrainer::new(task(), training(whole.path(), 6, 2), Device::Cpu)
+        .unwrap()
+        .run(|_, _, _| ControlFlow::Continue(()))
+        .unwrap();
     // Stopped after step 5: what was saved last is step 4.
     let stop = |step, _, _: Option<&_>| if step == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     FlowTrainer::new(task(), training(parted.path(), 6, 2), Device::Cpu).unwrap().run(stop).unwrap();
@@ -81,7 +84,10 @@ fn the_loss_falls() {
 #[test]
 fn a_state_of_another_model_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    FlowTrainer::new(task(), training(folder.path(), 1, 1), Device::Cpu).unwrap().run(|_, _, _| ControlFlow::Continue(())).unwrap();
+    FlowTrainer::new(task(), training(folder.path(), 1, 1), Device::Cpu)
+        .unwrap()
+        .run(|_, _, _| ControlFlow::Continue(()))
+        .unwrap();
     let mut other = task();
     other.config.d_latents = 32;
     let message = FlowTrainer::new(other, training(folder.path(), 2, 1), Device::Cpu).unwrap_err().to_string();

@@ -29,7 +29,7 @@ fn config() -> PerceiverConfig {
         label_trainable_num_channels: 16,
         id2label: Some(names.collect()),
         problem_type: Some(ProblemType::MultiLabelClassification),
-        multimodal: MultimodalConfig { patch: 4, audio_num_bands: 2, image_num_bands: 2, sample_rate: 800 },
+        multimodal: MultimodalConfig { patch: 4, audio_num_bands: 2, image_num_bands: 2, sample_rate: 800, ..Default::default() },
         ..Default::default()
     }
 }

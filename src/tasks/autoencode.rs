@@ -1,6 +1,6 @@
 //! Video and sound through one small latent array: encoded once, asked for pixels, samples and classes as often as wanted.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use candle_core::{Device, Tensor};
 
@@ -170,6 +170,11 @@ impl Autoencode {
         let (width, height) = queries.size(self.video_grid())?;
         let byte = |level: &f32| (level * 255.0).round().clamp(0.0, 255.0) as u8;
         levels.chunks(width * height * 3).map(|levels| Picture::new(width, height, levels.iter().map(byte).collect())).collect()
+    }
+
+    /// From which confidence on a label holds, by its name: the model's own calibration; 0.5 for a label that is not here.
+    pub fn thresholds(&self) -> &BTreeMap<String, f32> {
+        &self.config.multimodal.thresholds
     }
 
     /// The labels of the scores that [`decode`](Self::decode) gave.

@@ -35,8 +35,8 @@ pub struct AvTask {
 }
 
 /// Pixels and patches of sound that are asked for in a step: the others of the window cost nothing.
-const PIXELS: usize = 192;
-const PATCHES: usize = 20;
+const PIXELS: usize = 96;
+const PATCHES: usize = 12;
 /// How much the mean squared errors of levels and samples count beside the cross entropy of the labels.
 const VIDEO_WEIGHT: f64 = 4.0;
 const AUDIO_WEIGHT: f64 = 4.0;
@@ -108,7 +108,8 @@ impl Task for AvTask {
         let (windows, preprocessor) = (self.windows(seed), ClipPreprocessor::new(&self.config, Framing::default()));
         let (frames, side, patch) = (preprocessor.shape().frames, preprocessor.side(), self.config.samples_per_patch);
         let mut random = ChaCha8Rng::seed_from_u64(seed ^ numbers.start);
-        let mut some = |count: usize, of: usize| -> Vec<u32> { (0..count.min(of)).map(|_| random.random_range(0..of as u32)).collect() };
+        let mut some =
+            |count: usize, of: usize| -> Vec<u32> { (0..count.min(of)).map(|_| random.random_range(0..of as u32)).collect() };
         let (pixels, patches) = (some(PIXELS, frames * side * side), some(PATCHES, preprocessor.shape().samples() / patch));
 
         let count = (numbers.end - numbers.start) as usize;
@@ -154,7 +155,9 @@ impl Task for AvTask {
         let video = (&batch.levels - 0.5)?.sqr()?.mean_all()?.to_scalar::<f32>()?;
         let audio = batch.samples.sqr()?.mean_all()?.to_scalar::<f32>()?;
         let shares: Vec<f32> = batch.labels.mean(0)?.to_vec1()?;
-        let entropy = |share: f32| if (1e-6..1.0 - 1e-6).contains(&share) { -share * share.ln() - (1.0 - share) * (1.0 - share).ln() } else { 0.0 };
+        let entropy = |share: f32| {
+            if (1e-6..1.0 - 1e-6).contains(&share) { -share * share.ln() - (1.0 - share) * (1.0 - share).ln() } else { 0.0 }
+        };
         let labels = shares.iter().map(|&share| f64::from(entropy(share))).sum::<f64>() / shares.len() as f64;
         Ok(VIDEO_WEIGHT * f64::from(video) + AUDIO_WEIGHT * f64::from(audio) + labels)
     }

@@ -75,8 +75,14 @@ impl Camera {
 
     fn moves<R: Rng + ?Sized>(self, rng: &mut R, side: f32, frames: f32) -> Moves {
         let angle = Track::fixed(rng.random_range(-0.04..0.04));
-        let mut moves =
-            Moves { middle: (side - 1.0) / 2.0, drift: [0.0; 2], sway: None, zoom: rng.random_range(0.85..1.15), growth: 0.0, angle };
+        let mut moves = Moves {
+            middle: (side - 1.0) / 2.0,
+            drift: [0.0; 2],
+            sway: None,
+            zoom: rng.random_range(0.85..1.15),
+            growth: 0.0,
+            angle,
+        };
         match self {
             Self::Still => {}
             Self::Pan => {

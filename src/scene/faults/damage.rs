@@ -19,8 +19,7 @@ pub(super) fn freeze(pictures: &mut [Picture], first: usize) {
 
 /// Bars of white, yellow, cyan, green, magenta, red, blue and perhaps black.
 pub(super) fn colour_bars<R: Rng + ?Sized>(rng: &mut R, pictures: &mut [Picture]) {
-    const BARS: [[u8; 3]; 8] =
-        [[1, 1, 1], [1, 1, 0], [0, 1, 1], [0, 1, 0], [1, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 0]];
+    const BARS: [[u8; 3]; 8] = [[1, 1, 1], [1, 1, 0], [0, 1, 1], [0, 1, 0], [1, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 0]];
     let level = if rng.random_bool(0.6) { 191 } else { 255 };
     let (count, noise) = (rng.random_range(7..=8usize), rng.random_range(0..=6u8));
     let (bottom, strip) = (rng.random_range(0.6..1.4f32), [rng.random_range(0..=255u8); 3]);

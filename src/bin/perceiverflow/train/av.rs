@@ -8,8 +8,6 @@ use super::{Textures, TrainingArgs};
 
 /// The configuration without `--config`.
 const CONFIG: &str = include_str!("../../../builtin/av/config.json");
-/// Pictures are shrunk to so many times the side of a window, so that a window shows much of one.
-const PICTURES: usize = 2;
 
 /// Train a multimodal model that reconstructs short windows of video and sound and labels what is wrong with them.
 ///
@@ -37,7 +35,7 @@ impl AvArgs {
             Some(path) => PerceiverConfig::open(path)?,
             None => serde_json::from_str(CONFIG).map_err(|e| Error::format("config.json", e.to_string()))?,
         };
-        let library = self.textures.library_of(PICTURES * config.image_size * config.multimodal.patch)?;
+        let library = self.textures.library_of_windows(config.image_size * config.multimodal.patch)?;
         self.training.train(AvTask::new(config, library)?)
     }
 }

@@ -8,6 +8,9 @@ use perceiverflow::{
     scene::TextureLibrary,
 };
 
+/// Pictures are shrunk until their shorter side is so many times that of a window.
+const PICTURES: usize = 2;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Textures {
     /// Folder of PNG and JPEG pictures to cut textures from; may be given several times
@@ -24,8 +27,9 @@ impl Textures {
         Ok(TextureLibrary::mixed(self.pictures()?, self.checked_share()?))
     }
 
-    /// The same, with pictures of a shorter side of `side` pixels at most: for examples that show whole pictures and not details.
-    pub(crate) fn library_of(&self, side: usize) -> Result<TextureLibrary> {
+    /// The same, for windows of `side` × `side` pixels, each of which is to show much of a picture and not a detail.
+    pub(crate) fn library_of_windows(&self, side: usize) -> Result<TextureLibrary> {
+        let side = PICTURES * side;
         let shrunk = |picture: Picture| {
             let (width, height) = (picture.width(), picture.height());
             let shorter = width.min(height);
