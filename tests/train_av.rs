@@ -59,7 +59,10 @@ fn it_learns_and_a_stop_changes_nothing() {
     resumed.run(|_, _, _| ControlFlow::Continue(())).unwrap();
     let weights = |folder: &Path| fs::read(folder.join("model.safetensors")).unwrap();
     assert_eq!(weights(whole.path()), weights(parted.path()));
-    Checkpoint::open(whole.path().to_str().unwrap()).unwrap();
+
+    resumed.calibrate(40).unwrap();
+    let thresholds = Checkpoint::open(parted.path().to_str().unwrap()).unwrap().config().multimodal.thresholds.clone();
+    assert!(Fault::ALL.iter().all(|fault| thresholds.contains_key(fault.name())), "{thresholds:?}");
 }
 
 #[test]

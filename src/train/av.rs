@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Task, Trainer};
+use super::{AvScores, Task, Trainer, trainer::VALIDATION};
 use crate::{
     error::{Error, Result},
     perceiver::{
@@ -19,7 +19,7 @@ use crate::{
         TextureLibrary,
         faults::{Fault, FaultyWindow, FaultyWindows},
     },
-    tasks::{ClipPreprocessor, Framing},
+    tasks::{Autoencode, ClipPreprocessor, Framing},
 };
 
 /// The training of a multimodal model.
@@ -37,9 +37,14 @@ pub struct AvTask {
 /// Pixels and patches of sound that are asked for in a step: the others of the window cost nothing.
 const PIXELS: usize = 96;
 const PATCHES: usize = 12;
-/// How much the mean squared errors of levels and samples count beside the cross entropy of the labels.
-const VIDEO_WEIGHT: f64 = 4.0;
-const AUDIO_WEIGHT: f64 = 4.0;
+/// How much the mean squared errors of levels and samples and the cross entropy of the labels count. The labels are what the model is
+/// asked for most, and the last to be learnt.
+const VIDEO_WEIGHT: f64 = 2.0;
+const AUDIO_WEIGHT: f64 = 2.0;
+const LABEL_WEIGHT: f64 = 3.0;
+
+/// Windows in one call of the model while thresholds are chosen.
+const CALIBRATED_AT_ONCE: usize = 16;
 
 /// Windows as tensors, and what is asked of them.
 #[derive(Clone, Debug)]
@@ -89,6 +94,21 @@ impl AvTask {
     fn answer(&self, model: &PerceiverForMultimodalAutoencoding, batch: &AvBatch) -> Result<BTreeMap<String, Tensor>> {
         let inputs = MultimodalInputs { image: &batch.image, audio: &batch.audio, label: None };
         Ok(model.forward(inputs, &batch.points, Keep::default())?.logits)
+    }
+}
+
+impl AvTrainer {
+    /// Chooses for each label the threshold with the highest F1 on `count` windows that were not trained on, and saves the model with them.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or what the tensor library says.
+    pub fn calibrate(&mut self, count: u64) -> Result<()> {
+        let model = Autoencode::new(self.mean_model()?, self.task.config.clone(), self.device.clone(), String::new());
+        let windows = self.task.windows(self.training.held_out());
+        // Behind those of the validation.
+        let scores = AvScores::measure(&model, &windows, VALIDATION..VALIDATION + count, CALIBRATED_AT_ONCE)?;
+        self.task.config.multimodal.thresholds = scores.best_thresholds();
+        self.save()
     }
 }
 
@@ -147,7 +167,7 @@ impl Task for AvTask {
         let video = (&answer[IMAGE] - &batch.levels)?.sqr()?.mean_all()?;
         let audio = (&answer[AUDIO] - &batch.samples)?.sqr()?.mean_all()?;
         let labels = binary_cross_entropy(&answer[LABEL], &batch.labels)?;
-        Ok((((video * VIDEO_WEIGHT)? + (audio * AUDIO_WEIGHT)?)? + labels)?)
+        Ok((((video * VIDEO_WEIGHT)? + (audio * AUDIO_WEIGHT)?)? + (labels * LABEL_WEIGHT)?)?)
     }
 
     /// That of a grey picture, silence, and each label with its share of the batch.
@@ -159,6 +179,6 @@ impl Task for AvTask {
             if (1e-6..1.0 - 1e-6).contains(&share) { -share * share.ln() - (1.0 - share) * (1.0 - share).ln() } else { 0.0 }
         };
         let labels = shares.iter().map(|&share| f64::from(entropy(share))).sum::<f64>() / shares.len() as f64;
-        Ok(VIDEO_WEIGHT * f64::from(video) + AUDIO_WEIGHT * f64::from(audio) + labels)
+        Ok(VIDEO_WEIGHT * f64::from(video) + AUDIO_WEIGHT * f64::from(audio) + LABEL_WEIGHT * labels)
     }
 }

@@ -69,17 +69,24 @@ pub struct Training {
     pub dtype: DType,
 }
 
-/// Examples that are never trained on, for validation.
-const VALIDATION: u64 = 64;
+/// Examples that are never trained on, for validation: the first of the seed [`Training::held_out`].
+pub(super) const VALIDATION: u64 = 64;
+impl Training {
+    /// The seed of examples that are never trained on.
+    pub(super) fn held_out(&self) -> u64 {
+        !self.seed
+    }
+}
+
 /// Batches made ahead.
 const AHEAD: usize = 4;
 
 /// A training under way.
 #[derive(Debug)]
 pub struct Trainer<T: Task> {
-    task: T,
-    training: Training,
-    device: Device,
+    pub(super) task: T,
+    pub(super) training: Training,
+    pub(super) device: Device,
     variables: Variables,
     model: T::Model,
     optimiser: AdamW,
@@ -216,15 +223,13 @@ impl<T: Task> Trainer<T> {
     }
 
     fn validation_batches(&self) -> Result<Vec<T::Batch>> {
-        let part = |part: u64| self.task.batch(!self.training.seed, part * 8..(part + 1) * 8, &self.device);
+        let part = |part: u64| self.task.batch(self.training.held_out(), part * 8..(part + 1) * 8, &self.device);
         (0..VALIDATION / 8).map(part).collect()
     }
 
     /// The loss of the running mean of the weights, and that of a blind answer.
     fn validate(&self, batches: &[T::Batch]) -> Result<(f64, f64)> {
-        let mean = self.optimiser.mean_weights().into_iter().collect();
-        let weights = Weights::new(candle_nn::VarBuilder::from_tensors(mean, DType::F32, &self.device), 0.0);
-        let model = self.task.model(&weights)?;
+        let model = self.mean_model()?;
         let (mut sum, mut blind) = (0.0, 0.0);
         for batch in batches {
             sum += f64::from(self.task.loss(&model, batch)?.to_scalar::<f32>()?);
@@ -233,7 +238,13 @@ impl<T: Task> Trainer<T> {
         Ok((sum / batches.len() as f64, blind / batches.len() as f64))
     }
 
-    fn save(&self) -> Result<()> {
+    /// The model of the running mean of the weights: what is saved.
+    pub(super) fn mean_model(&self) -> Result<T::Model> {
+        let mean = self.optimiser.mean_weights().into_iter().collect();
+        self.task.model(&Weights::new(candle_nn::VarBuilder::from_tensors(mean, DType::F32, &self.device), 0.0))
+    }
+
+    pub(super) fn save(&self) -> Result<()> {
         let Training { folder, dtype, .. } = &self.training;
         checkpoint::save(folder, self.task.config(), &self.optimiser.mean_weights(), *dtype)?;
         state::save_state(folder, self.step, self.optimiser.state()?)?;

@@ -9,6 +9,9 @@ use super::{Textures, TrainingArgs};
 /// The configuration without `--config`.
 const CONFIG: &str = include_str!("../../../builtin/av/config.json");
 
+/// Windows on which the thresholds of the labels are chosen, when all else is done.
+const CALIBRATION: u64 = 1000;
+
 /// Train a multimodal model that reconstructs short windows of video and sound and labels what is wrong with them.
 ///
 /// The windows are made by formulas and chance, their labels known exactly: black, freeze, colour-bars, snow, macroblocks, blur, flash,
@@ -36,6 +39,6 @@ impl AvArgs {
             None => serde_json::from_str(CONFIG).map_err(|e| Error::format("config.json", e.to_string()))?,
         };
         let library = self.textures.library_of_windows(config.image_size * config.multimodal.patch)?;
-        self.training.train(AvTask::new(config, library)?)
+        self.training.train(AvTask::new(config, library)?)?.calibrate(CALIBRATION)
     }
 }

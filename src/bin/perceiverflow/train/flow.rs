@@ -30,6 +30,6 @@ impl FlowArgs {
             Some(path) => PerceiverConfig::open(path)?,
             None => Checkpoint::open("builtin:flow")?.config().clone(),
         };
-        self.training.train(FlowTask { config, library: self.textures.library()? })
+        self.training.train(FlowTask { config, library: self.textures.library()? }).map(drop)
     }
 }

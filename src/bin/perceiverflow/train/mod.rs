@@ -63,7 +63,7 @@ struct TrainingArgs {
 
 impl TrainingArgs {
     /// Trains to the end, and says how it goes.
-    fn train<T: Task>(self, task: T) -> Result<()> {
+    fn train<T: Task>(self, task: T) -> Result<Trainer<T>> {
         let training = Training {
             folder: self.out,
             steps: self.steps,
@@ -83,6 +83,7 @@ impl TrainingArgs {
                 );
             }
             ControlFlow::Continue(())
-        })
+        })?;
+        Ok(trainer)
     }
 }
