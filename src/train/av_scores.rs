@@ -10,11 +10,20 @@ use crate::{
     tasks::{Autoencode, ClipInputs, Framing, Head, ReconstructionError, VideoQueries},
 };
 
+/// What a model says of one class.
+#[derive(Clone, Debug)]
+pub struct JudgedLabel {
+    /// The class.
+    pub name: Arc<str>,
+    /// Of every window a confidence, and whether the label holds.
+    pub windows: Vec<(f32, bool)>,
+}
+
 /// What was measured.
 #[derive(Clone, Debug)]
 pub struct AvScores {
-    /// Of each class a confidence and the truth of every window, in the order of the classes.
-    pub labels: Vec<(Arc<str>, Vec<(f32, bool)>)>,
+    /// In the order of the classes.
+    pub labels: Vec<JudgedLabel>,
     /// The mean squared error of the levels (0 … 1).
     pub video_mse: f64,
     /// The mean squared error of the samples (−1 … 1).
@@ -34,7 +43,8 @@ impl AvScores {
             Fault::named(name).map(|fault| (name.clone(), fault)).ok_or_else(|| Error::config("id2label", name, known))
         };
         let classes = model.label_names().iter().map(fault).collect::<Result<Vec<_>>>()?;
-        let mut labels: Vec<(Arc<str>, Vec<(f32, bool)>)> = classes.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
+        let judged = |(name, _): &(Arc<str>, Fault)| JudgedLabel { name: name.clone(), windows: Vec::new() };
+        let mut labels: Vec<JudgedLabel> = classes.iter().map(judged).collect();
         let (mut video_mse, mut audio_mse, mut audio_power) = (0.0, 0.0, 0.0);
         let count = numbers.end.saturating_sub(numbers.start);
         for start in (numbers.start..numbers.end).step_by(batch.max(1)) {
@@ -49,7 +59,7 @@ impl AvScores {
             for (at, window) in made.iter().enumerate() {
                 for label in model.labels(&scores[at]).as_slice() {
                     let truth = window.faults.contains(&classes[label.index].1);
-                    labels[label.index].1.push((label.confidence, truth));
+                    labels[label.index].windows.push((label.confidence, truth));
                 }
                 video_mse += ReconstructionError::of_video(&inputs[at], &video[at], model.video_grid())?.mse;
                 audio_mse += ReconstructionError::of_audio(&inputs[at], &audio[at])?.mse;
@@ -64,12 +74,12 @@ impl AvScores {
     /// The measures of each label, at the threshold that `thresholds` has for it, else 0.5.
     pub fn scores(&self, thresholds: &BTreeMap<String, f32>) -> Vec<(Arc<str>, LabelScore)> {
         let threshold = |name: &str| thresholds.get(name).copied().unwrap_or(0.5);
-        self.labels.iter().map(|(name, windows)| (name.clone(), LabelScore::at(threshold(name), windows))).collect()
+        self.labels.iter().map(|label| (label.name.clone(), LabelScore::at(threshold(&label.name), &label.windows))).collect()
     }
 
     /// For each label the threshold with the highest F1 on these windows.
     pub fn best_thresholds(&self) -> BTreeMap<String, f32> {
-        self.labels.iter().map(|(name, windows)| (name.to_string(), LabelScore::best_threshold(windows))).collect()
+        self.labels.iter().map(|label| (label.name.to_string(), LabelScore::best_threshold(&label.windows))).collect()
     }
 
     /// Peak signal-to-noise ratio of the video in dB, over all windows together.

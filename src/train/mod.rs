@@ -13,7 +13,7 @@ mod trainer;
 mod variables;
 
 pub use av::{AvBatch, AvTask, AvTrainer};
-pub use av_scores::AvScores;
+pub use av_scores::{AvScores, JudgedLabel};
 pub use curve::{Curve, CurvePoint};
 pub use flow::{FlowBatch, FlowTask, FlowTrainer};
 pub use label_score::LabelScore;

@@ -124,13 +124,16 @@ impl Report<'_> {
 
 #[cfg(test)]
 mod tests {
+    use perceiverflow::train::JudgedLabel;
+
     use super::*;
 
     fn report() -> Report<'static> {
+        let judged = |name: &str, windows: [(f32, bool); 2]| JudgedLabel { name: name.into(), windows: windows.into() };
         let labels = vec![
-            ("black".into(), vec![(0.9, true), (0.2, false)]),
-            ("hum".into(), vec![(0.9, false), (0.2, true)]),
-            ("pan".into(), vec![(0.1, false), (0.2, false)]),
+            judged("black", [(0.9, true), (0.2, false)]),
+            judged("hum", [(0.9, false), (0.2, true)]),
+            judged("pan", [(0.1, false), (0.2, false)]),
         ];
         let scores = AvScores { labels, video_mse: 0.01, audio_mse: 0.05, audio_power: 0.1 };
         Report { model: "my-av", hash: "abc", windows: 2, labels: scores.scores(&Default::default()), scores }
