@@ -4,9 +4,10 @@ use std::{fs, ops::ControlFlow, path::Path};
 
 use candle_core::{DType, Device};
 use perceiverflow::{
-    checkpoint::Checkpoint,
+    compute::{DeviceChoice, Precision},
     perceiver::{MultimodalConfig, PerceiverConfig, ProblemType},
     scene::{TextureLibrary, faults::Fault},
+    tasks::Autoencode,
     train::{AvTask, AvTrainer, CurvePoint, Training},
 };
 
@@ -61,8 +62,12 @@ fn it_learns_and_a_stop_changes_nothing() {
     assert_eq!(weights(whole.path()), weights(parted.path()));
 
     resumed.calibrate(40).unwrap();
-    let thresholds = Checkpoint::open(parted.path().to_str().unwrap()).unwrap().config().multimodal.thresholds.clone();
+    let model = Autoencode::open(parted.path().to_str().unwrap(), DeviceChoice::Cpu, Precision::default()).unwrap();
+    let thresholds = model.thresholds();
     assert!(Fault::ALL.iter().all(|fault| thresholds.contains_key(fault.name())), "{thresholds:?}");
+    // A score of 0 is a confidence of one half.
+    let holding = model.holding(&model.labels(&[0.0; Fault::ALL.len()]));
+    assert_eq!(holding.as_slice().len(), thresholds.values().filter(|&&threshold| threshold <= 0.5).count());
 }
 
 #[test]

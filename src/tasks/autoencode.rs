@@ -9,7 +9,7 @@ use crate::{
     checkpoint::Checkpoint,
     compute::{DeviceChoice, Precision},
     error::{Error, Result},
-    media::{Labels, Picture},
+    media::{Label, Labels, Picture},
     perceiver::{
         Keep, PerceiverConfig,
         decode::Points,
@@ -180,5 +180,12 @@ impl Autoencode {
     /// The labels of the scores that [`decode`](Self::decode) gave.
     pub fn labels(&self, scores: &[f32]) -> Labels {
         self.classes.labels_of(scores)
+    }
+
+    /// The labels that hold by the model's own [`thresholds`](Self::thresholds); all of them where it has none.
+    pub fn holding(&self, labels: &Labels) -> Labels {
+        let thresholds = self.thresholds();
+        let holds = |label: &Label| label.confidence >= thresholds.get(&*label.name).copied().unwrap_or(0.5);
+        if thresholds.is_empty() { labels.clone() } else { labels.only(holds) }
     }
 }

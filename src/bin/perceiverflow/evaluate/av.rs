@@ -44,14 +44,13 @@ pub(crate) struct AvArguments {
 
 impl AvArguments {
     pub(super) fn run(&self) -> Result<()> {
-        let source = self.model.source()?;
-        let model = Autoencode::open(source, self.model.device, self.model.precision)?;
+        let model = Autoencode::of(&self.model.checkpoint()?, self.model.device, self.model.precision)?;
         let preprocessor = model.preprocessor(Framing::default());
         let library = self.textures.library_of_windows(preprocessor.side())?;
         let windows = FaultyWindows::new(library, preprocessor.shape(), preprocessor.side(), self.seed);
         let scores = AvScores::measure(&model, &windows, 0..self.windows, self.model.batch_size as usize)?;
         let report = Report {
-            model: source,
+            model: self.model.name(),
             hash: model.hash(),
             labels: scores.scores(model.thresholds()),
             windows: self.windows,
