@@ -104,7 +104,9 @@ mod tests {
         let mut buffer = gst::Buffer::new();
         meta(1).attach(buffer.get_mut().unwrap());
         let written = CustomMeta::from_buffer(&buffer, LabelsMeta::NAME).unwrap().structure().to_string();
-        for field in ["labels=(string)< \"K\\303\\244se\", \"ball\\,\\ red\" >", "indices=(uint)< 400, 3 >", "window-id=(guint64)1"] {
+        for field in
+            ["labels=(string)< \"K\\303\\244se\", \"ball\\,\\ red\" >", "indices=(uint)< 400, 3 >", "window-id=(guint64)1"]
+        {
             assert!(written.contains(field), "{field} in {written}");
         }
     }
