@@ -14,6 +14,7 @@ use crate::{
     overlay::{self, Overlay},
     preprocess::{self, Preprocess},
     settings::CHECKED,
+    text::{self, Text},
 };
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -32,6 +33,7 @@ pub struct PerceiverBin {
     overlay: Overlay,
     preprocess: Preprocess,
     encode: Encode,
+    text: Text,
     tee: gst::Element,
     /// One for each of [`HEADS`]; in the bin while its pad is there.
     heads: [Decode; 3],
@@ -51,6 +53,7 @@ impl ObjectSubclass for PerceiverBin {
             overlay: glib::Object::builder().property("name", "overlay").build(),
             preprocess: glib::Object::builder().property("name", "preprocess").build(),
             encode: glib::Object::builder().property("name", "encode").build(),
+            text: glib::Object::builder().property("name", "text").build(),
             tee: core_element("tee"),
             heads: HEADS.map(|(pad, head)| {
                 let name = pad.replace("src", "head");
@@ -87,6 +90,7 @@ impl ObjectImpl for PerceiverBin {
                 overlay::properties(),
                 preprocess::properties(),
                 decode::properties(),
+                text::properties(),
             ];
             for forwarded in all.into_iter().flatten() {
                 // The pads say which heads are asked.
@@ -168,6 +172,7 @@ impl PerceiverBin {
         match task {
             Task::OpticalFlow | Task::Classify => vec![self.worker(task).clone(), self.overlay.clone().upcast()],
             Task::Autoencode => vec![self.preprocess.clone().upcast(), self.worker(task).clone(), self.tee.clone()],
+            Task::FillMask => vec![self.worker(task).clone()],
         }
     }
 
@@ -177,6 +182,7 @@ impl PerceiverBin {
             Task::OpticalFlow => self.flow.upcast_ref(),
             Task::Classify => self.classify.upcast_ref(),
             Task::Autoencode => self.encode.upcast_ref(),
+            Task::FillMask => self.text.upcast_ref(),
         }
     }
 
@@ -186,7 +192,7 @@ impl PerceiverBin {
         let others =
             [self.flow.upcast_ref(), self.classify.upcast_ref(), self.overlay.upcast_ref(), self.preprocess.upcast_ref()];
         let heads = self.heads.iter().map(Cast::upcast_ref);
-        let all = [first].into_iter().chain(others).chain([self.encode.upcast_ref()]).chain(heads);
+        let all = [first].into_iter().chain(others).chain([self.encode.upcast_ref(), self.text.upcast_ref()]).chain(heads);
         all.filter(move |element: &&gst::Element| element.find_property(property).is_some())
     }
 
@@ -196,6 +202,9 @@ impl PerceiverBin {
         match (name, task) {
             ("video_sink" | "audio_sink", Task::Autoencode) => self.preprocess.request_pad_simple(name),
             (_, Task::Autoencode) => self.add_head(name),
+            ("text_sink", Task::FillMask) => self.worker(task).static_pad("sink"),
+            ("text_src", Task::FillMask) => self.worker(task).static_pad("src"),
+            (_, Task::FillMask) | ("text_sink", _) => None,
             ("video_sink", _) => self.worker(task).static_pad("sink"),
             ("video_src", _) => self.overlay.static_pad("src"),
             ("flow_src", Task::OpticalFlow) | ("audio_sink" | "text_src", Task::Classify) => {
@@ -265,6 +274,7 @@ impl ElementImpl for PerceiverBin {
                 ("audio_sink", Sink, caps::audio(None)),
                 ("audio_src", Src, caps::audio(None)),
                 ("flow_src", Src, caps::any_field()),
+                ("text_sink", Sink, caps::any_text()),
                 ("text_src", Src, caps::labels()),
             ]
             .map(|(name, direction, caps)| {

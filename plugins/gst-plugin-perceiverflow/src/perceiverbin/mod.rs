@@ -1,5 +1,5 @@
 //! SECTION:element-perceiverflow
-//! @see_also: perceiveropticalflow, perceiverclassify, perceiveroverlay, perceiverpreprocess, perceiverencode, perceiverdecode
+//! @see_also: perceiveropticalflow, perceiverclassify, perceiveroverlay, perceiverpreprocess, perceiverencode, perceiverdecode, perceivertext
 //!
 //! `perceiverflow` is a whole job in one bin: it holds the elements that the `task` needs and forwards their properties, the
 //! statistics and the signal `reload-model`.
@@ -11,6 +11,9 @@
 //!
 //! `task=autoencode` is `perceiverpreprocess ! perceiverencode ! tee` with a `perceiverdecode` behind it for each of `video_src`,
 //! `audio_src` and `text_src`: what the model remembers of `video_sink` and `audio_sink`, each window encoded once.
+//!
+//! `task=fill-mask` is `perceivertext` between `text_sink` and `text_src`: subtitles whose gaps are filled, or that are classified, as the
+//! model says.
 //!
 //! ## Usage
 //!
@@ -43,6 +46,9 @@ pub enum Task {
     /// Encodes video and sound, and asks the latents for video, sound and labels.
     #[enum_value(name = "Autoencode: video and sound as the model remembers them", nick = "autoencode")]
     Autoencode,
+    /// Fills the gaps of texts, or says what they are about.
+    #[enum_value(name = "Fill mask: the gaps of subtitles, or what they are about", nick = "fill-mask")]
+    FillMask,
 }
 
 glib::wrapper! {

@@ -78,6 +78,11 @@ glib::wrapper! {
     pub struct Text(ObjectSubclass<imp::Text>) @extends gst::Element, gst::Object;
 }
 
+/// The properties, for the bin that forwards them.
+pub(crate) fn properties() -> Vec<glib::ParamSpec> {
+    settings::Settings::properties()
+}
+
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     Output::static_type().mark_as_plugin_api(gst::PluginAPIFlags::empty());
     gst::Element::register(Some(plugin), "perceivertext", gst::Rank::NONE, Text::static_type())

@@ -216,3 +216,21 @@ fn heads_come_and_go_with_their_pads() {
     }
     assert!(bin.request_pad_simple("flow_src").is_none());
 }
+
+#[test]
+fn gaps_of_subtitles_are_filled() {
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/masked_lm");
+    init();
+    let bin = gst::ElementFactory::make("perceiverflow").property("task", Task::FillMask).build().unwrap();
+    bin.set_property_from_str("model", model);
+    assert!(["video_sink", "audio_sink", "flow_src"].iter().all(|pad| bin.request_pad_simple(pad).is_none()));
+    let mut harness = gst_check::Harness::with_element(&bin, Some("text_sink"), Some("text_src"));
+    harness.set_src_caps_str("text/x-raw,format=utf8");
+    harness.play();
+    let mut cue = gst::Buffer::from_slice("g[MASK]p");
+    cue.get_mut().unwrap().set_pts(gst::ClockTime::from_seconds(1));
+    let filled = harness.push_and_pull(cue).unwrap();
+    let text = String::from_utf8(filled.map_readable().unwrap().to_vec()).unwrap();
+    assert!(text.starts_with('g') && text.ends_with('p') && !text.contains("MASK"), "{text}");
+    assert_eq!(filled.pts(), Some(gst::ClockTime::from_seconds(1)));
+}
