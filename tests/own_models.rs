@@ -4,9 +4,10 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use perceiverflow::{
-    compute::{DeviceChoice, Precision},
+    checkpoint::Checkpoint,
+    compute::Precision,
     perceiver::{
-        Keep, PerceiverConfig, Weights,
+        Folding, Keep, PerceiverConfig, Weights,
         decode::Points,
         models::{MultimodalInputs, PerceiverForImageClassification, PerceiverForMultimodalAutoencoding},
     },
@@ -50,7 +51,9 @@ fn write<M>(
 }
 
 fn open(folder: &Path) -> Model {
-    Model::open(folder.to_str().unwrap(), DeviceChoice::Cpu, Precision::F32).unwrap()
+    // Not folded, as the models that were written: the same weights give the same bits.
+    let checkpoint = Checkpoint::open(folder.to_str().unwrap()).unwrap().with_folding(Folding::Off);
+    Model::build(&checkpoint, &Device::Cpu, Precision::F32).unwrap()
 }
 
 /// Numbers from −1 to 1 that differ from place to place.

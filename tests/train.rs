@@ -7,10 +7,10 @@ use perceiverflow::{
     checkpoint::Checkpoint,
     perceiver::{FlowConfig, PerceiverConfig},
     scene::TextureLibrary,
-    train::{FlowTrainer, FlowTraining},
+    train::{FlowTask, FlowTrainer, Training},
 };
 
-fn training(folder: &Path, steps: u64, every: u64) -> FlowTraining {
+fn task() -> FlowTask {
     let optical_flow = FlowConfig {
         patch: 4,
         out_channels: 22,
@@ -32,28 +32,24 @@ fn training(folder: &Path, steps: u64, every: u64) -> FlowTraining {
         optical_flow,
         ..Default::default()
     };
-    FlowTraining {
-        config,
-        library: TextureLibrary::procedural(),
-        folder: folder.to_owned(),
-        steps,
-        batch: 4,
-        threads: 2,
-        rate: 3e-3,
-        every,
-        seed: 7,
-        dtype: DType::F32,
-    }
+    FlowTask { config, library: TextureLibrary::procedural() }
+}
+
+fn training(folder: &Path, steps: u64, every: u64) -> Training {
+    Training { folder: folder.to_owned(), steps, batch: 4, threads: 2, rate: 3e-3, every, seed: 7, dtype: DType::F32 }
 }
 
 #[test]
 fn a_training_that_was_stopped_ends_as_one_that_was_not() {
     let (whole, parted) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    FlowTrainer::new(training(whole.path(), 6, 2), Device::Cpu).unwrap().run(|_, _, _| ControlFlow::Continue(())).unwrap();
+    FlowTrainer::new(task(), training(whole.path(), 6, 2), Device::Cpu)
+        .unwrap()
+        .run(|_, _, _| ControlFlow::Continue(()))
+        .unwrap();
     // Stopped after step 5: what was saved last is step 4.
     let stop = |step, _, _: Option<&_>| if step == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    FlowTrainer::new(training(parted.path(), 6, 2), Device::Cpu).unwrap().run(stop).unwrap();
-    let mut resumed = FlowTrainer::new(training(parted.path(), 6, 2), Device::Cpu).unwrap();
+    FlowTrainer::new(task(), training(parted.path(), 6, 2), Device::Cpu).unwrap().run(stop).unwrap();
+    let mut resumed = FlowTrainer::new(task(), training(parted.path(), 6, 2), Device::Cpu).unwrap();
     assert_eq!(resumed.step(), 4);
     resumed.run(|_, _, _| ControlFlow::Continue(())).unwrap();
 
@@ -75,7 +71,7 @@ fn a_training_that_was_stopped_ends_as_one_that_was_not() {
 fn the_loss_falls() {
     let folder = tempfile::tempdir().unwrap();
     let mut rows = Vec::new();
-    let mut trainer = FlowTrainer::new(training(folder.path(), 80, 40), Device::Cpu).unwrap();
+    let mut trainer = FlowTrainer::new(task(), training(folder.path(), 80, 40), Device::Cpu).unwrap();
     trainer
         .run(|_, _, row| {
             rows.extend(row.copied());
@@ -88,9 +84,12 @@ fn the_loss_falls() {
 #[test]
 fn a_state_of_another_model_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    FlowTrainer::new(training(folder.path(), 1, 1), Device::Cpu).unwrap().run(|_, _, _| ControlFlow::Continue(())).unwrap();
-    let mut other = training(folder.path(), 2, 1);
+    FlowTrainer::new(task(), training(folder.path(), 1, 1), Device::Cpu)
+        .unwrap()
+        .run(|_, _, _| ControlFlow::Continue(()))
+        .unwrap();
+    let mut other = task();
     other.config.d_latents = 32;
-    let message = FlowTrainer::new(other, Device::Cpu).unwrap_err().to_string();
+    let message = FlowTrainer::new(other, training(folder.path(), 2, 1), Device::Cpu).unwrap_err().to_string();
     assert!(message.contains("perceiver."), "{message}");
 }

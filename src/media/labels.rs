@@ -37,6 +37,12 @@ impl Labels {
         &self.0
     }
 
+    /// The labels of which `holds` says so.
+    #[must_use]
+    pub fn only(&self, holds: impl Fn(&Label) -> bool) -> Self {
+        Self(self.0.iter().filter(|label| holds(label)).cloned().collect())
+    }
+
     /// At most `top_k` labels of at least `threshold`.
     #[must_use]
     pub fn top(&self, top_k: usize, threshold: f32) -> Self {
@@ -56,5 +62,6 @@ mod tests {
         assert_eq!(indices(labels.top(5, 0.0)), [1, 2, 0]);
         assert_eq!(indices(labels.top(1, 0.0)), [1]);
         assert_eq!(indices(labels.top(5, 0.3)), [1, 2]);
+        assert_eq!(indices(labels.only(|label| label.index != 2)), [1, 0]);
     }
 }

@@ -202,11 +202,15 @@ pub struct MultimodalConfig {
     pub image_num_bands: usize,
     /// Samples per second of the sound. `sample_rate` / `audio_samples_per_frame` is the frame rate.
     pub sample_rate: u32,
+    /// From which confidence on a label holds, by its name; 0.5 for a label that is not here.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub thresholds: BTreeMap<String, f32>,
 }
 
 impl Default for MultimodalConfig {
     fn default() -> Self {
-        Self { patch: 4, audio_num_bands: 192, image_num_bands: 32, sample_rate: 48_000 }
+        let thresholds = BTreeMap::new();
+        Self { patch: 4, audio_num_bands: 192, image_num_bands: 32, sample_rate: 48_000, thresholds }
     }
 }
 
@@ -359,6 +363,9 @@ impl PerceiverConfig {
             if !(value.is_finite() && value > 0.0) {
                 return Err(Error::config(field, value, "a positive number"));
             }
+        }
+        if let Some((name, threshold)) = self.multimodal.thresholds.iter().find(|(_, at)| !(0.0..=1.0).contains(*at)) {
+            return Err(Error::config("multimodal.thresholds", format!("{threshold} for {name}"), "0 to 1"));
         }
         if flow.halvings.is_empty() || flow.halvings.iter().any(|&halvings| halvings > 8) {
             let given = format!("{:?}", flow.halvings);

@@ -9,6 +9,7 @@
 
 mod appearance;
 mod demo;
+pub mod faults;
 mod flow;
 mod layer;
 mod library;

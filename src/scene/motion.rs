@@ -50,6 +50,11 @@ impl Track {
         self.start + self.rate * passed
     }
 
+    /// The same changes, from another start.
+    pub(super) fn from(self, start: f32) -> Self {
+        Self { start, ..self }
+    }
+
     fn sped_up(self, factor: f32) -> Self {
         Self { rate: self.rate * factor, ..self }
     }

@@ -1,6 +1,6 @@
 //! Video and sound through one small latent array: encoded once, asked for pixels, samples and classes as often as wanted.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use candle_core::{Device, Tensor};
 
@@ -9,7 +9,7 @@ use crate::{
     checkpoint::Checkpoint,
     compute::{DeviceChoice, Precision},
     error::{Error, Result},
-    media::{Labels, Picture},
+    media::{Label, Labels, Picture},
     perceiver::{
         Keep, PerceiverConfig,
         decode::Points,
@@ -172,8 +172,20 @@ impl Autoencode {
         levels.chunks(width * height * 3).map(|levels| Picture::new(width, height, levels.iter().map(byte).collect())).collect()
     }
 
+    /// From which confidence on a label holds, by its name: the model's own calibration; 0.5 for a label that is not here.
+    pub fn thresholds(&self) -> &BTreeMap<String, f32> {
+        &self.config.multimodal.thresholds
+    }
+
     /// The labels of the scores that [`decode`](Self::decode) gave.
     pub fn labels(&self, scores: &[f32]) -> Labels {
         self.classes.labels_of(scores)
+    }
+
+    /// The labels that hold by the model's own [`thresholds`](Self::thresholds); all of them where it has none.
+    pub fn holding(&self, labels: &Labels) -> Labels {
+        let thresholds = self.thresholds();
+        let holds = |label: &Label| label.confidence >= thresholds.get(&*label.name).copied().unwrap_or(0.5);
+        if thresholds.is_empty() { labels.clone() } else { labels.only(holds) }
     }
 }

@@ -20,9 +20,9 @@ pub struct CurvePoint {
     pub rate: f64,
     /// The loss, a mean over the steps since the row before.
     pub loss: f64,
-    /// The same loss of the running mean of the weights, on pairs that are not trained on.
+    /// The same loss of the running mean of the weights, on examples that are not trained on.
     pub validation: f64,
-    /// That of an answer of zero everywhere.
+    /// That of an answer that does not look at its input: zero everywhere.
     pub zero: f64,
 }
 
@@ -112,7 +112,7 @@ impl Curve {
         }
         draw_text(&mut picture, LEFT, 14, 1, "loss: training", LOSS);
         draw_text(&mut picture, LEFT + 130, 14, 1, "validation", VALIDATION);
-        draw_text(&mut picture, LEFT + 230, 14, 1, "answer of zero", INK);
+        draw_text(&mut picture, LEFT + 230, 14, 1, "blind answer", INK);
         draw_text(&mut picture, WIDTH / 2 - 16, HEIGHT - 14, 1, "steps", INK);
         picture
     }

@@ -9,7 +9,10 @@
 //! | [`perceiverdecode`](decode) | asks latents for video, sound or labels |
 //! | [`perceiveroverlay`](overlay) | draws what the metadata says |
 //! | [`perceivertext`](text) | fills the gaps of subtitles or says what they are about |
-//! | [`perceiverflow`](perceiverbin) | both in one bin |
+//! | [`perceiverpreprocess`](preprocess) | cuts video and sound into the windows of a multimodal model |
+//! | [`perceiverencode`](encode) | windows to latents, once |
+//! | [`perceiverdecode`](decode) | latents to video, sound or labels, as often as wanted |
+//! | [`perceiverflow`](perceiverbin) | whole jobs in one bin: flow, labels, reconstruction |
 //!
 //! Rust applications read the metadata with [`meta::FlowMeta`], [`meta::LabelsMeta`] and [`meta::WindowMeta`].
 

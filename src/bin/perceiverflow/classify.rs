@@ -93,7 +93,7 @@ impl Arguments {
         let progress = windows.encode(task, &self.model, self.quiet, interrupt, |encoded| {
             let scores = task.decode(&encoded.iter().map(|window| &window.latents).collect::<Vec<_>>(), Head::Labels)?;
             encoded.iter().zip(scores).try_for_each(|(window, scores)| {
-                let (range, labels) = (window.time..window.end(), task.labels(&scores));
+                let (range, labels) = (window.time..window.end(), self.labels.of_window(task, &scores));
                 if self.vtt.is_some() {
                     cues += &web_vtt::cue(&range, &self.labels.chosen(&labels));
                     return Ok(());

@@ -6,6 +6,7 @@ use clap::Args;
 use perceiverflow::{
     formats::json_lines::{self, Source},
     media::Labels,
+    tasks::Autoencode,
 };
 
 #[derive(Args, Debug)]
@@ -15,7 +16,8 @@ pub(crate) struct LabelArguments {
     #[arg(long, value_name = "LABELS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
 
-    /// Only labels with at least this confidence, 0 to 1; of a regression any number
+    /// Only labels with at least this confidence, 0 to 1; of a regression any number [default: of video and sound the model's own
+    /// thresholds where it has some, else none]
     #[arg(long, value_name = "CONFIDENCE", value_parser = finite, allow_negative_numbers = true)]
     threshold: Option<f32>,
 
@@ -26,6 +28,12 @@ pub(crate) struct LabelArguments {
 }
 
 impl LabelArguments {
+    /// The labels of a window's scores; without a threshold in the arguments those that hold by the model's own.
+    pub(crate) fn of_window(&self, task: &Autoencode, scores: &[f32]) -> Labels {
+        let labels = task.labels(scores);
+        if self.threshold.is_some() { labels } else { task.holding(&labels) }
+    }
+
     /// The labels that are asked for.
     pub(crate) fn chosen(&self, labels: &Labels) -> Labels {
         labels.top(self.top_k as usize, self.threshold.unwrap_or(f32::NEG_INFINITY))

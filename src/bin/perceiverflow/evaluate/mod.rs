@@ -1,5 +1,7 @@
 //! `perceiverflow evaluate`: models against known results.
 
+#[cfg(feature = "train")]
+mod av;
 mod pairs;
 mod report;
 
@@ -23,6 +25,8 @@ use crate::{model::FlowModelArguments, output};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Arguments {
     Flow(FlowArguments),
+    #[cfg(feature = "train")]
+    Av(av::AvArguments),
 }
 
 /// Measure an optical-flow model against known flow, beside the flow that is zero everywhere.
@@ -53,8 +57,11 @@ pub(crate) struct FlowArguments {
 impl Arguments {
     /// Does the work.
     pub(crate) fn run(&self) -> Result<()> {
-        let Self::Flow(arguments) = self;
-        arguments.run()
+        match self {
+            Self::Flow(arguments) => arguments.run(),
+            #[cfg(feature = "train")]
+            Self::Av(arguments) => arguments.run(),
+        }
     }
 }
 

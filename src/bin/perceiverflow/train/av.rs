@@ -1,0 +1,44 @@
+//! `perceiverflow train av`.
+
+use std::path::PathBuf;
+
+use perceiverflow::{Error, Result, perceiver::PerceiverConfig, train::AvTask};
+
+use super::{Textures, TrainingArgs};
+
+/// The configuration without `--config`.
+const CONFIG: &str = include_str!("../../../builtin/av/config.json");
+
+/// Windows on which the thresholds of the labels are chosen, when all else is done.
+const CALIBRATION: u64 = 1000;
+
+/// Train a multimodal model that reconstructs short windows of video and sound and labels what is wrong with them.
+///
+/// The windows are made by formulas and chance, their labels known exactly: black, freeze, colour-bars, snow, macroblocks, blur, flash,
+/// cut, fade, pan, zoom, static-shot, silence, tone, hiss, hum, clipping and dropout. Goes on where it was when OUT holds a training
+/// already; stop it at any time.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  perceiverflow train av --out my-av --textures pictures/
+  perceiverflow evaluate av --model my-av")]
+pub(crate) struct AvArgs {
+    /// Configuration of the model, whose classes are among the labels above [default: a small one with all of them]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    textures: Textures,
+    #[command(flatten)]
+    training: TrainingArgs,
+}
+
+impl AvArgs {
+    pub(super) fn run(self) -> Result<()> {
+        let config = match &self.config {
+            Some(path) => PerceiverConfig::open(path)?,
+            None => serde_json::from_str(CONFIG).map_err(|e| Error::format("config.json", e.to_string()))?,
+        };
+        let library = self.textures.library_of_windows(config.image_size * config.multimodal.patch)?;
+        self.training.train(AvTask::new(config, library)?)?.calibrate(CALIBRATION)
+    }
+}

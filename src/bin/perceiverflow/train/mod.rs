@@ -1,0 +1,89 @@
+//! `perceiverflow train`: models from synthetic data.
+
+mod av;
+mod flow;
+mod textures;
+
+use std::{ops::ControlFlow, path::PathBuf};
+
+use candle_core::DType;
+use perceiverflow::{
+    Result,
+    compute::DeviceChoice,
+    train::{CurvePoint, Task, Trainer, Training},
+};
+
+pub(crate) use textures::Textures;
+
+/// Train a model.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum TrainCommand {
+    Flow(flow::FlowArgs),
+    Av(av::AvArgs),
+}
+
+pub(crate) fn run(command: TrainCommand) -> Result<()> {
+    match command {
+        TrainCommand::Flow(args) => args.run(),
+        TrainCommand::Av(args) => args.run(),
+    }
+}
+
+/// What every training has.
+#[derive(Debug, clap::Args)]
+struct TrainingArgs {
+    /// Folder for config.json, model.safetensors, curve.csv, curve.png and the state to go on from
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Steps in all
+    #[arg(long, default_value_t = 6000)]
+    steps: u64,
+    /// Examples in a step
+    #[arg(long, default_value_t = 16)]
+    batch: usize,
+    /// Highest learning rate, reached after the first fiftieth of the steps
+    #[arg(long, default_value_t = 1e-3)]
+    rate: f64,
+    /// Steps between rows of the learning curve; each row saves everything
+    #[arg(long, default_value_t = 100)]
+    every: u64,
+    /// Seed of the first weights and of the examples
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Parts of a step worked on side by side [default: the number of processors]
+    #[arg(long)]
+    threads: Option<usize>,
+    /// auto, cpu, cuda, cuda:N or metal
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Save the model in float16: half the size
+    #[arg(long)]
+    float16: bool,
+}
+
+impl TrainingArgs {
+    /// Trains to the end, and says how it goes.
+    fn train<T: Task>(self, task: T) -> Result<Trainer<T>> {
+        let training = Training {
+            folder: self.out,
+            steps: self.steps,
+            batch: self.batch,
+            threads: self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            rate: self.rate,
+            every: self.every,
+            seed: self.seed,
+            dtype: if self.float16 { DType::F16 } else { DType::F32 },
+        };
+        let mut trainer = Trainer::new(task, training, self.device.open()?)?;
+        eprintln!("{} parameters, from step {}", trainer.parameters(), trainer.step());
+        trainer.run(|_, _, row| {
+            if let Some(CurvePoint { step, seconds, rate, loss, validation, zero }) = row {
+                eprintln!(
+                    "step {step:6}  {seconds:7.0} s  rate {rate:.1e}  loss {loss:.3}  validation {validation:.3} (blind {zero:.3})"
+                );
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(trainer)
+    }
+}

@@ -1,0 +1,131 @@
+//! Clean sound: voices, notes and weather, never steady for long.
+
+use rand::Rng;
+
+use crate::scene::sine::sine;
+
+/// `count` samples (−1 to 1) at `rate` per second, of one to three sources together; the loudest lies between 0.06 and 0.7.
+pub(super) fn clean<R: Rng + ?Sized>(rng: &mut R, count: usize, rate: f32) -> Vec<f32> {
+    let mut sound = vec![0.0; count];
+    for _ in 0..rng.random_range(1..=3) {
+        let loudness = rng.random_range(0.15..1.0f32);
+        let source = match rng.random_range(0..5) {
+            0 | 1 => voice(rng, count, rate),
+            2 | 3 => notes(rng, count, rate),
+            _ => weather(rng, count),
+        };
+        sound.iter_mut().zip(source).for_each(|(sum, sample)| *sum += loudness * sample);
+    }
+    let share: f32 = rng.random();
+    level_at(&mut sound, 0.06 + 0.64 * share * share);
+    // No room is quite silent.
+    let floor = rng.random_range(0.0003..0.004f32);
+    sound.iter_mut().for_each(|sample| *sample += floor * rng.random_range(-1.0..1.0f32));
+    sound
+}
+
+/// Makes the loudest sample `peak`.
+pub(super) fn level_at(sound: &mut [f32], peak: f32) {
+    let loudest = sound.iter().fold(1e-6f32, |loudest, sample| loudest.max(sample.abs()));
+    sound.iter_mut().for_each(|sample| *sample *= peak / loudest);
+}
+
+/// Syllables: a gliding tone whose overtones come and go, hissing sounds before some, and pauses.
+fn voice<R: Rng + ?Sized>(rng: &mut R, count: usize, rate: f32) -> Vec<f32> {
+    const OVERTONES: usize = 14;
+    let mut sound = vec![0.0; count];
+    let pitch = rng.random_range(85.0..280.0f32);
+    let mut start = 0;
+    while start < count {
+        let length = (rate * rng.random_range(0.08..0.28f32)) as usize + 2;
+        let (from, to) = (pitch * rng.random_range(0.85..1.2f32), pitch * rng.random_range(0.8..1.2f32));
+        let formants = [rng.random_range(250.0..850.0f32), rng.random_range(850.0..2600.0f32)];
+        let loudness = [1.0f32; OVERTONES].iter().enumerate().map(|(number, _)| {
+            let frequency = (number + 1) as f32 * (from + to) / 2.0;
+            let near = |formant: f32| 1.0 / (1.0 + ((frequency - formant) / 130.0) * ((frequency - formant) / 130.0));
+            if frequency > 0.45 * rate { 0.0 } else { near(formants[0]) + 0.5 * near(formants[1]) + 0.04 }
+        });
+        let loudness: Vec<f32> = loudness.collect();
+        let mut phase: f32 = rng.random();
+        for (at, sample) in sound.iter_mut().skip(start).take(length).enumerate() {
+            let share = at as f32 / length as f32;
+            phase = (phase + (from + share * (to - from)) / rate).fract();
+            let envelope = (share * 6.0).min(1.0) * ((1.0 - share) * 3.0).min(1.0);
+            let tones: f32 = loudness.iter().enumerate().map(|(number, loud)| loud * sine((number + 1) as f32 * phase)).sum();
+            *sample += envelope * tones;
+        }
+        if rng.random_bool(0.3) {
+            let (length, loud) = ((rate * rng.random_range(0.02..0.09f32)) as usize + 1, rng.random_range(0.1..0.5f32));
+            for (at, sample) in sound.iter_mut().skip(start).take(length).enumerate() {
+                *sample += loud * (1.0 - at as f32 / length as f32) * rng.random_range(-1.0..1.0f32);
+            }
+        }
+        let pause = if rng.random_bool(0.25) { rng.random_range(0.05..0.25f32) } else { 0.0 };
+        start += length + (rate * pause) as usize;
+    }
+    sound
+}
+
+/// Struck or bowed notes with overtones.
+fn notes<R: Rng + ?Sized>(rng: &mut R, count: usize, rate: f32) -> Vec<f32> {
+    let mut sound = vec![0.0; count];
+    let window = count as f32 / rate;
+    for _ in 0..rng.random_range(1..=6) {
+        let frequency = 70.0 * (1.0 + rng.random_range(0.0..3.2f32)) * (1.0 + rng.random_range(0.0..2.0f32));
+        // Some began before the window.
+        let start = rng.random_range(-0.5..0.9f32) * window;
+        let (attack, decay) = (rng.random_range(0.004..0.08f32), rng.random_range(0.1..0.9f32));
+        let (loud, bright) = (rng.random_range(0.2..1.0f32), rng.random_range(0.2..0.75f32));
+        let (vibrato, speed) = (rng.random_range(0.0..0.012f32), rng.random_range(4.0..7.0f32));
+        let mut phase: f32 = rng.random();
+        for (at, sample) in sound.iter_mut().enumerate() {
+            let time = at as f32 / rate - start;
+            if time < 0.0 {
+                continue;
+            }
+            phase = (phase + frequency * (1.0 + vibrato * sine(speed * time)) / rate).fract();
+            let fall = decay / (decay + time);
+            let envelope = (time / attack).min(1.0) * fall * fall;
+            let mut share = loud * envelope;
+            for number in 1..=6 {
+                if frequency * number as f32 > 0.45 * rate {
+                    break;
+                }
+                *sample += share * sine(number as f32 * phase);
+                share *= bright;
+            }
+        }
+    }
+    sound
+}
+
+/// Wind, water and crowds: noise without its high tones, which swells.
+fn weather<R: Rng + ?Sized>(rng: &mut R, count: usize) -> Vec<f32> {
+    let corner = rng.random_range(0.02..0.25f32);
+    let (turns, phase, depth) = (rng.random_range(0.3..4.0f32), rng.random::<f32>(), rng.random_range(0.2..0.9f32));
+    let mut low = [0f32; 2];
+    (0..count)
+        .map(|at| {
+            low[0] += corner * (rng.random_range(-1.0..1.0f32) - low[0]);
+            low[1] += corner * (low[0] - low[1]);
+            let swell = 1.0 - depth * (0.5 + 0.5 * sine(turns * at as f32 / count as f32 + phase));
+            swell * low[1] / corner.max(0.05)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+    use super::*;
+
+    #[test]
+    fn it_is_heard_and_within_range() {
+        for seed in 0..40 {
+            let sound = clean(&mut ChaCha8Rng::seed_from_u64(seed), 5120, 8000.0);
+            let loudest = sound.iter().fold(0f32, |loudest, sample| loudest.max(sample.abs()));
+            assert!((0.05..0.72).contains(&loudest), "seed {seed}: {loudest}");
+        }
+    }
+}

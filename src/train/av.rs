@@ -1,0 +1,184 @@
+//! Training of a multimodal model: windows in; their pixels, samples and labels out.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use candle_core::{Device, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{AvScores, Task, Trainer, trainer::VALIDATION};
+use crate::{
+    error::{Error, Result},
+    perceiver::{
+        Keep, PerceiverConfig, Weights,
+        decode::Points,
+        loss::binary_cross_entropy,
+        models::{AUDIO, IMAGE, LABEL, MultimodalInputs, PerceiverForMultimodalAutoencoding},
+    },
+    scene::{
+        TextureLibrary,
+        faults::{Fault, FaultyWindow, FaultyWindows},
+    },
+    tasks::{Autoencode, ClipPreprocessor, Framing},
+};
+
+/// The training of a multimodal model.
+pub type AvTrainer = Trainer<AvTask>;
+
+/// A multimodal model whose labels are those of [`faults`](crate::scene::faults), and windows with known labels.
+#[derive(Clone, Debug)]
+pub struct AvTask {
+    config: PerceiverConfig,
+    library: TextureLibrary,
+    /// By the number of the class.
+    classes: Vec<Fault>,
+}
+
+/// Pixels and patches of sound that are asked for in a step: the others of the window cost nothing.
+const PIXELS: usize = 96;
+const PATCHES: usize = 12;
+/// How much the mean squared errors of levels and samples and the cross entropy of the labels count. The labels are what the model is
+/// asked for most, and the last to be learnt.
+const VIDEO_WEIGHT: f64 = 2.0;
+const AUDIO_WEIGHT: f64 = 2.0;
+const LABEL_WEIGHT: f64 = 3.0;
+
+/// Windows in one call of the model while thresholds are chosen.
+const CALIBRATED_AT_ONCE: usize = 16;
+
+/// Windows as tensors, and what is asked of them.
+#[derive(Clone, Debug)]
+pub struct AvBatch {
+    /// B × T × 3 × Y × X, 0 … 1.
+    image: Tensor,
+    /// B × samples × 1.
+    audio: Tensor,
+    points: Points,
+    /// B × points × 3.
+    levels: Tensor,
+    /// B × (points · samples of a patch).
+    samples: Tensor,
+    /// B × classes, 0 or 1.
+    labels: Tensor,
+}
+
+impl AvTask {
+    /// A model of `config`, whose classes are names of [`Fault`]s, on windows with textures from `library`.
+    ///
+    /// # Errors
+    /// For a class that is no fault, or a grid of outputs that is not the window's.
+    pub fn new(config: PerceiverConfig, library: TextureLibrary) -> Result<Self> {
+        config.validate()?;
+        let name = |number: usize| config.id2label.as_ref().and_then(|names| names.get(&number.to_string()));
+        let known = || Fault::ALL.map(Fault::name).join(", ");
+        let classes = (0..config.num_labels()).map(|number| {
+            let name = name(number).map_or("nothing", String::as_str);
+            Fault::named(name).ok_or_else(|| Error::config("id2label", name, known()))
+        });
+        let classes = classes.collect::<Result<_>>()?;
+        let side = config.image_size * config.multimodal.patch;
+        let grid = [1, config.num_frames, side, side];
+        if config.output_shape != grid {
+            return Err(Error::config("output_shape", format!("{:?}", config.output_shape), format!("{grid:?}, the window's")));
+        }
+        Ok(Self { config, library, classes })
+    }
+
+    /// The windows of a seed.
+    pub fn windows(&self, seed: u64) -> FaultyWindows {
+        let preprocessor = ClipPreprocessor::new(&self.config, Framing::default());
+        FaultyWindows::new(self.library.clone(), preprocessor.shape(), preprocessor.side(), seed)
+    }
+
+    /// What a multimodal model answers at the points of a batch.
+    fn answer(&self, model: &PerceiverForMultimodalAutoencoding, batch: &AvBatch) -> Result<BTreeMap<String, Tensor>> {
+        let inputs = MultimodalInputs { image: &batch.image, audio: &batch.audio, label: None };
+        Ok(model.forward(inputs, &batch.points, Keep::default())?.logits)
+    }
+}
+
+impl AvTrainer {
+    /// Chooses for each label the threshold with the highest F1 on `count` windows that were not trained on, and saves the model with them.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or what the tensor library says.
+    pub fn calibrate(&mut self, count: u64) -> Result<()> {
+        let model = Autoencode::new(self.mean_model()?, self.task.config.clone(), self.device.clone(), String::new());
+        let windows = self.task.windows(self.training.held_out());
+        // Behind those of the validation.
+        let scores = AvScores::measure(&model, &windows, VALIDATION..VALIDATION + count, CALIBRATED_AT_ONCE)?;
+        self.task.config.multimodal.thresholds = scores.best_thresholds();
+        self.save()
+    }
+}
+
+impl Task for AvTask {
+    type Model = PerceiverForMultimodalAutoencoding;
+    type Batch = AvBatch;
+
+    fn config(&self) -> &PerceiverConfig {
+        &self.config
+    }
+
+    fn model(&self, weights: &Weights<'_>) -> Result<PerceiverForMultimodalAutoencoding> {
+        PerceiverForMultimodalAutoencoding::new(&self.config, weights)
+    }
+
+    fn batch(&self, seed: u64, numbers: Range<u64>, device: &Device) -> Result<AvBatch> {
+        let (windows, preprocessor) = (self.windows(seed), ClipPreprocessor::new(&self.config, Framing::default()));
+        let (frames, side, patch) = (preprocessor.shape().frames, preprocessor.side(), self.config.samples_per_patch);
+        let mut random = ChaCha8Rng::seed_from_u64(seed ^ numbers.start);
+        let mut some =
+            |count: usize, of: usize| -> Vec<u32> { (0..count.min(of)).map(|_| random.random_range(0..of as u32)).collect() };
+        let (pixels, patches) = (some(PIXELS, frames * side * side), some(PATCHES, preprocessor.shape().samples() / patch));
+
+        let count = (numbers.end - numbers.start) as usize;
+        let (mut image, mut audio, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut levels, mut samples) = (Vec::new(), Vec::new());
+        for number in numbers {
+            let FaultyWindow { pictures, samples: sound, faults } = windows.window(number);
+            for picture in &pictures {
+                let level = |colour: usize| picture.rgb().iter().skip(colour).step_by(3).map(|&byte| f32::from(byte) / 255.0);
+                (0..3).for_each(|colour| image.extend(level(colour)));
+            }
+            for &pixel in &pixels {
+                let (frame, at) = (pixel as usize / (side * side), pixel as usize % (side * side));
+                levels.extend(pictures[frame].pixel(at % side, at / side).map(|byte| f32::from(byte) / 255.0));
+            }
+            for &chosen in &patches {
+                samples.extend_from_slice(&sound[chosen as usize * patch..][..patch]);
+            }
+            audio.extend(sound);
+            labels.extend(self.classes.iter().map(|class| f32::from(u8::from(faults.contains(class)))));
+        }
+        Ok(AvBatch {
+            image: Tensor::from_vec(image, (count, frames, 3, side, side), device)?,
+            audio: Tensor::from_vec(audio, (count, preprocessor.shape().samples(), 1), device)?,
+            levels: Tensor::from_vec(levels, (count, pixels.len(), 3), device)?,
+            samples: Tensor::from_vec(samples, (count, patches.len() * patch), device)?,
+            labels: Tensor::from_vec(labels, (count, self.classes.len()), device)?,
+            points: [(IMAGE, pixels), (AUDIO, patches), (LABEL, vec![0])].map(|(name, points)| (name.to_owned(), points)).into(),
+        })
+    }
+
+    /// The errors of pixels, samples and labels, weighted.
+    fn loss(&self, model: &PerceiverForMultimodalAutoencoding, batch: &AvBatch) -> Result<Tensor> {
+        let answer = self.answer(model, batch)?;
+        let video = (&answer[IMAGE] - &batch.levels)?.sqr()?.mean_all()?;
+        let audio = (&answer[AUDIO] - &batch.samples)?.sqr()?.mean_all()?;
+        let labels = binary_cross_entropy(&answer[LABEL], &batch.labels)?;
+        Ok((((video * VIDEO_WEIGHT)? + (audio * AUDIO_WEIGHT)?)? + (labels * LABEL_WEIGHT)?)?)
+    }
+
+    /// That of a grey picture, silence, and each label with its share of the batch.
+    fn blind_loss(&self, batch: &AvBatch) -> Result<f64> {
+        let video = (&batch.levels - 0.5)?.sqr()?.mean_all()?.to_scalar::<f32>()?;
+        let audio = batch.samples.sqr()?.mean_all()?.to_scalar::<f32>()?;
+        let shares: Vec<f32> = batch.labels.mean(0)?.to_vec1()?;
+        let entropy = |share: f32| {
+            if (1e-6..1.0 - 1e-6).contains(&share) { -share * share.ln() - (1.0 - share) * (1.0 - share).ln() } else { 0.0 }
+        };
+        let labels = shares.iter().map(|&share| f64::from(entropy(share))).sum::<f64>() / shares.len() as f64;
+        Ok(VIDEO_WEIGHT * f64::from(video) + AUDIO_WEIGHT * f64::from(audio) + LABEL_WEIGHT * labels)
+    }
+}

@@ -1,0 +1,105 @@
+//! What a multimodal model makes of windows whose labels and contents are known.
+
+use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
+
+use super::LabelScore;
+use crate::{
+    error::{Error, Result},
+    media::Clip,
+    scene::faults::{Fault, FaultyWindow, FaultyWindows},
+    tasks::{Autoencode, ClipInputs, Framing, Head, ReconstructionError, VideoQueries},
+};
+
+/// What a model says of one class.
+#[derive(Clone, Debug)]
+pub struct JudgedLabel {
+    /// The class.
+    pub name: Arc<str>,
+    /// Of every window a confidence, and whether the label holds.
+    pub windows: Vec<(f32, bool)>,
+}
+
+/// What was measured.
+#[derive(Clone, Debug)]
+pub struct AvScores {
+    /// In the order of the classes.
+    pub labels: Vec<JudgedLabel>,
+    /// The mean squared error of the levels (0 … 1).
+    pub video_mse: f64,
+    /// The mean squared error of the samples (−1 … 1).
+    pub audio_mse: f64,
+    /// The mean square of the samples: the error of silence.
+    pub audio_power: f64,
+}
+
+impl AvScores {
+    /// Of the windows of these numbers, `batch` in one call.
+    ///
+    /// # Errors
+    /// When a class of the model is no [`Fault`], or what the model says.
+    pub fn measure(model: &Autoencode, windows: &FaultyWindows, numbers: Range<u64>, batch: usize) -> Result<Self> {
+        let fault = |name: &Arc<str>| {
+            let known = Fault::ALL.map(Fault::name).join(", ");
+            Fault::named(name).map(|fault| (name.clone(), fault)).ok_or_else(|| Error::config("id2label", name, known))
+        };
+        let classes = model.label_names().iter().map(fault).collect::<Result<Vec<_>>>()?;
+        let judged = |(name, _): &(Arc<str>, Fault)| JudgedLabel { name: name.clone(), windows: Vec::new() };
+        let mut labels: Vec<JudgedLabel> = classes.iter().map(judged).collect();
+        let (mut video_mse, mut audio_mse, mut audio_power) = (0.0, 0.0, 0.0);
+        let count = numbers.end.saturating_sub(numbers.start);
+        for start in (numbers.start..numbers.end).step_by(batch.max(1)) {
+            let made: Vec<FaultyWindow> =
+                (start..(start + batch.max(1) as u64).min(numbers.end)).map(|number| windows.window(number)).collect();
+            let inputs = made.iter().map(|window| inputs(model, window)).collect::<Result<Vec<_>>>()?;
+            let latents = model.encode(&inputs.iter().collect::<Vec<_>>())?;
+            let latents: Vec<_> = latents.iter().collect();
+            let scores = model.decode(&latents, Head::Labels)?;
+            let video = model.decode(&latents, Head::Video(VideoQueries::default()))?;
+            let audio = model.decode(&latents, Head::Audio)?;
+            for (at, window) in made.iter().enumerate() {
+                for label in model.labels(&scores[at]).as_slice() {
+                    let truth = window.faults.contains(&classes[label.index].1);
+                    labels[label.index].windows.push((label.confidence, truth));
+                }
+                video_mse += ReconstructionError::of_video(&inputs[at], &video[at], model.video_grid())?.mse;
+                audio_mse += ReconstructionError::of_audio(&inputs[at], &audio[at])?.mse;
+                let power: f64 = window.samples.iter().map(|&sample| f64::from(sample).powi(2)).sum();
+                audio_power += power / window.samples.len() as f64;
+            }
+        }
+        let mean = |sum: f64| sum / count.max(1) as f64;
+        Ok(Self { labels, video_mse: mean(video_mse), audio_mse: mean(audio_mse), audio_power: mean(audio_power) })
+    }
+
+    /// The measures of each label, at the threshold that `thresholds` has for it, else 0.5.
+    pub fn scores(&self, thresholds: &BTreeMap<String, f32>) -> Vec<(Arc<str>, LabelScore)> {
+        let threshold = |name: &str| thresholds.get(name).copied().unwrap_or(0.5);
+        self.labels.iter().map(|label| (label.name.clone(), LabelScore::at(threshold(&label.name), &label.windows))).collect()
+    }
+
+    /// For each label the threshold with the highest F1 on these windows.
+    pub fn best_thresholds(&self) -> BTreeMap<String, f32> {
+        self.labels.iter().map(|label| (label.name.to_string(), LabelScore::best_threshold(&label.windows))).collect()
+    }
+
+    /// Peak signal-to-noise ratio of the video in dB, over all windows together.
+    pub fn video_psnr(&self) -> f64 {
+        -10.0 * self.video_mse.log10()
+    }
+
+    /// Signal-to-noise ratio of the sound in dB, over all windows together: 0 is what silence would get.
+    pub fn audio_snr(&self) -> f64 {
+        10.0 * (self.audio_power / self.audio_mse).log10()
+    }
+}
+
+fn inputs(model: &Autoencode, window: &FaultyWindow) -> Result<ClipInputs> {
+    model.preprocessor(Framing::default()).preprocess(&Clip {
+        pictures: window.pictures.iter().cloned().map(Arc::new).map(Some).collect(),
+        samples: window.samples.clone(),
+        missing_samples: 0,
+        time: Duration::ZERO,
+        duration: model.preprocessor(Framing::default()).shape().duration(),
+        index: 0,
+    })
+}
