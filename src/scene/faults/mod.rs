@@ -25,7 +25,8 @@
 //! | `clipping` | 4 % to 25 % of the samples lie at the limit, which is 0.6 to 1 |
 //! | `dropout` | one to five gaps of 8 ms to 50 ms without sound |
 //!
-//! Without any of `pan`, `zoom` and `static-shot` the camera is held in a hand: it sways by less than S/80 in each frame and comes back. What
+//! Without any of `pan`, `zoom` and `static-shot` the camera is held in a hand: it sways to and fro in 4 to 8 frames,
+//! by S/80 to S/24 in a frame where it is fastest. What
 //! cannot be seen is not labelled: with `black`, `colour-bars`, `snow` or `freeze` the camera has no label. `black` and `colour-bars` stand
 //! alone in the video, `silence` in the sound.
 
