@@ -574,11 +574,10 @@ impl Stream {
         self.sound.joins() && self.sound.end_running < self.end_running
     }
 
-    /// Whether the next window has all its sound and waits for pictures. Never together with either of the two above, so that not
-    /// both streams wait.
+    /// Whether the next window has all its sound. Never together with either of the two above, so that not both streams wait. Whether it has
+    /// its pictures does not matter: while the model is busy sound would run ahead without end, and pictures be given up for it.
     pub(super) fn sound_is_ahead(&self) -> bool {
-        let ready = !self.windows.wants(ClipStream::Audio) && self.windows.wants(ClipStream::Video);
-        self.sound.joins() && !self.sound_lags() && ready
+        self.sound.joins() && !self.sound_lags() && !self.windows.wants(ClipStream::Audio)
     }
 }
 

@@ -184,3 +184,26 @@ fn a_seek_while_playing_begins_anew_there() {
     }
     pipeline.set_state(gst::State::Null).unwrap();
 }
+
+#[test]
+fn sound_does_not_run_ahead_of_a_slow_picture() {
+    crate::stage::init();
+    // Sixteen seconds of both: more than one stream waits for the other before it gives up.
+    let line = format!(
+        "videotestsrc num-buffers=400 ! video/x-raw,format=RGB,width=8,height=8,framerate=25/1 ! classify.sink \
+         audiotestsrc num-buffers=400 samplesperbuffer={SAMPLES} ! audio/x-raw,rate={RATE} ! queue ! classify.audio_sink \
+         perceiverclassify name=classify device=cpu model={} ! identity sleep-time=2000 ! fakesink",
+        crate::clip::model()
+    );
+    let pipeline = gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let classify = pipeline.by_name("classify").unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(60), &ends).unwrap();
+    let stats = classify.property::<gst::Structure>("stats");
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert_eq!(end.type_(), gst::MessageType::Eos, "{end:?}");
+    for name in ["late-frames", "missing-pictures", "missing-samples", "late-samples"] {
+        assert_eq!(stats.get::<u64>(name).unwrap(), 0, "{name}: {stats}");
+    }
+}
