@@ -40,6 +40,12 @@ impl Units {
         gst::ClockTime::try_from(self.shape.time_of((units * self.samples) as u64)).unwrap_or(gst::ClockTime::MAX)
     }
 
+    /// How many units so many samples are, to the nearest.
+    fn nearest(self, samples: u64) -> u64 {
+        let unit = self.samples as u64;
+        (samples + unit / 2) / unit
+    }
+
     /// Samples in so long a time.
     fn samples_in(self, time: gst::ClockTime) -> u64 {
         time.nseconds().mul_div_round(u64::from(self.shape.sample_rate), gst::ClockTime::SECOND.nseconds()).unwrap_or(u64::MAX)
@@ -85,7 +91,8 @@ impl Joined {
             0
         });
         if !meta.window.duration.is_zero() {
-            let units = self.units.samples_in(meta.window.duration).div_ceil(self.units.samples as u64);
+            // Windows are made for half a frame or more, and so are their pictures.
+            let units = self.units.nearest(self.units.samples_in(meta.window.duration)).max(1);
             values.truncate(usize::try_from(units).unwrap_or(usize::MAX).saturating_mul(self.numbers));
         }
         let stretch = self.fade.push(at, values);
@@ -107,7 +114,7 @@ impl Joined {
     fn place(&self, pts: gst::ClockTime) -> Option<u64> {
         self.held.as_ref()?;
         let samples = self.units.samples_in(pts.checked_sub(self.origin)?);
-        let units = (samples + self.units.samples as u64 / 2) / self.units.samples as u64;
+        let units = self.units.nearest(samples);
         let reckoned = self.origin + self.units.time_of(usize::try_from(units).ok()?);
         (reckoned.absdiff(pts) < EXACT).then_some(units)
     }
