@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use perceiverflow::{checkpoint::Checkpoint, perceiver::PerceiverImageProcessor};
+use perceiverflow::{
+    checkpoint::Checkpoint,
+    media::ClipShape,
+    perceiver::PerceiverImageProcessor,
+    tasks::{ClipPreprocessor, Framing},
+};
 use serde_json::{Value, json};
-
-/// The published rate of sound; a configuration tells only the samples of a frame.
-const SOUND_RATE: usize = 48_000;
 
 /// The input of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,10 +16,9 @@ pub(super) enum Window {
     /// Two frames that follow each other.
     Pair([usize; 2]),
     /// Frames with the sound that belongs to them.
-    Segment {
-        frames: usize,
-        picture: [usize; 2],
-        samples_per_frame: usize,
+    Clip {
+        shape: ClipShape,
+        side: usize,
     },
     Picture([usize; 2]),
     Bytes(usize),
@@ -31,11 +32,10 @@ impl Window {
         let config = model.config();
         Some(match architecture {
             "PerceiverForOpticalFlow" => Self::Pair(config.train_size),
-            "PerceiverForMultimodalAutoencoding" => Self::Segment {
-                frames: config.num_frames,
-                picture: [config.image_size * config.multimodal.patch; 2],
-                samples_per_frame: config.audio_samples_per_frame,
-            },
+            "PerceiverForMultimodalAutoencoding" => {
+                let preprocessor = ClipPreprocessor::new(config, Framing::default());
+                Self::Clip { shape: preprocessor.shape(), side: preprocessor.side() }
+            }
             "PerceiverForImageClassificationLearned" => Self::Picture([config.image_size; 2]),
             name if name.starts_with("PerceiverForImageClassification") => Self::Picture(picture(model)),
             "PerceiverForMaskedLM" | "PerceiverForSequenceClassification" => Self::Bytes(config.max_position_embeddings),
@@ -47,9 +47,14 @@ impl Window {
     pub(super) fn to_json(self) -> Value {
         match self {
             Self::Pair([rows, columns]) => json!({ "frames": 2, "rows": rows, "columns": columns }),
-            Self::Segment { frames, picture: [rows, columns], samples_per_frame } => {
-                json!({ "frames": frames, "rows": rows, "columns": columns, "samples": frames * samples_per_frame })
-            }
+            Self::Clip { shape, side } => json!({
+                "frames": shape.frames,
+                "rows": side,
+                "columns": side,
+                "frame_rate": shape.frame_rate(),
+                "samples": shape.samples(),
+                "sample_rate": shape.sample_rate,
+            }),
             Self::Picture([rows, columns]) => json!({ "rows": rows, "columns": columns }),
             Self::Bytes(bytes) => json!({ "bytes": bytes }),
             Self::Inputs(channels) => json!({ "channels": channels }),
@@ -61,10 +66,10 @@ impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Pair([rows, columns]) => write!(f, "2 frames of {rows} × {columns}"),
-            Self::Segment { frames, picture: [rows, columns], samples_per_frame } => {
-                let samples = frames * samples_per_frame;
-                let rate = SOUND_RATE as f64 / samples_per_frame as f64;
-                write!(f, "{frames} frames of {rows} × {columns} at {rate}/s + {samples} samples at {} kHz", SOUND_RATE / 1000)
+            Self::Clip { shape, side } => {
+                let (frames, rate) = (shape.frames, shape.frame_rate());
+                let (samples, kilohertz) = (shape.samples(), f64::from(shape.sample_rate) / 1000.0);
+                write!(f, "{frames} frames of {side} × {side} at {rate}/s + {samples} samples at {kilohertz} kHz")
             }
             Self::Picture([rows, columns]) => write!(f, "image {rows} × {columns}"),
             Self::Bytes(bytes) => write!(f, "{bytes} bytes"),
@@ -86,8 +91,11 @@ mod tests {
 
     #[test]
     fn windows_read_as_people_say_them() {
-        let segment = Window::Segment { frames: 16, picture: [224, 224], samples_per_frame: 1920 };
-        assert_eq!(segment.to_string(), "16 frames of 224 × 224 at 25/s + 30720 samples at 48 kHz");
+        let clip = |frames, samples_per_frame, sample_rate, side| {
+            Window::Clip { shape: ClipShape { frames, samples_per_frame, sample_rate }, side }.to_string()
+        };
+        assert_eq!(clip(16, 1920, 48_000, 224), "16 frames of 224 × 224 at 25/s + 30720 samples at 48 kHz");
+        assert_eq!(clip(8, 1764, 22_050, 32), "8 frames of 32 × 32 at 12.5/s + 14112 samples at 22.05 kHz");
         assert_eq!(Window::Pair([368, 496]).to_string(), "2 frames of 368 × 496");
     }
 }
