@@ -253,10 +253,8 @@ impl AggregatorImpl for Preprocess {
     }
 
     fn aggregate(&self, timeout: bool) -> Result<gst::FlowSuccess, gst::FlowError> {
-        if timeout {
-            let first = self.first_start();
-            self.with(|cutter| cutter.next_start().or(first).map(|start| cutter.give_up(start)))?;
-        }
+        // What has come in time is taken before a window is given up.
+        let mut due = if timeout { self.with(|cutter| cutter.next_start())?.or(self.first_start()) } else { None };
         loop {
             let cut = self.with(Cutter::next)?.map_err(|error| {
                 gst::element_imp_error!(self, gst::StreamError::Failed, ["{error}"]);
@@ -264,8 +262,11 @@ impl AggregatorImpl for Preprocess {
             })?;
             match cut {
                 Some(cut) => self.push(cut)?,
-                None if self.feed()? => {}
-                None => break,
+                None if self.feed(timeout)? => {}
+                None => match due.take() {
+                    Some(start) => self.with(|cutter| cutter.give_up(start))?,
+                    None => break,
+                },
             }
         }
         self.warn_if_due();
@@ -284,37 +285,51 @@ impl Preprocess {
         self.obj().sink_pads().into_iter().filter_map(|pad| pad.downcast().ok()).collect()
     }
 
-    /// Gives the cutter what it wants next; says whether there was anything.
-    fn feed(&self) -> Result<bool, gst::FlowError> {
-        let pads = self.pads();
-        let mut fed = false;
-        for pad in &pads {
-            let stream = stream_of(pad);
-            if pad.is_eos() {
-                fed |= self.with(|cutter| {
-                    let open = cutter.is_open(stream);
-                    if open {
-                        cutter.finish(stream);
-                    }
-                    open
-                })?;
-            } else if self.with(|cutter| cutter.wants(stream))? {
-                fed |= self.take(pad)?;
-            }
+    /// Gives the cutter the earliest of what it wants; says whether there was anything. While one pad is empty nothing is taken, unless time
+    /// is up: the base class calls again when each pad has something, and a pad emptied too soon would keep it from calling.
+    fn feed(&self, timeout: bool) -> Result<bool, gst::FlowError> {
+        let (ended, running): (Vec<_>, Vec<_>) = self.pads().into_iter().partition(gst_base::prelude::AggregatorPadExt::is_eos);
+        let (full, empty): (Vec<_>, Vec<_>) = running.into_iter().partition(gst_base::prelude::AggregatorPadExt::has_buffer);
+        let (absent, awaited): (Vec<_>, Vec<_>) = empty.into_iter().partition(gst_base::prelude::AggregatorPadExt::is_inactive);
+        if self.finish_open(&ended)? {
+            return Ok(true);
         }
-        // Waiting with every pad full would never end.
-        let is_stuck = !fed && pads.iter().all(|pad| pad.has_buffer() || pad.is_eos());
-        if is_stuck && let Some(first) = pads.iter().filter(|pad| pad.has_buffer()).min_by_key(|pad| head_time(pad)) {
-            fed = self.take(first)?;
+        if !timeout && !awaited.is_empty() {
+            return Ok(false);
         }
-        Ok(fed)
+        let wanted =
+            self.with(|cutter| full.iter().filter(|pad| cutter.wants(stream_of(pad))).min_by_key(|pad| head_time(pad)))?;
+        match wanted {
+            Some(pad) => self.take(pad),
+            None if !awaited.is_empty() || full.is_empty() => Ok(false),
+            // The base class waited once for a stream that has not begun, and does not again.
+            None if self.finish_open(&absent)? => Ok(true),
+            // Waiting with every pad full would never end.
+            None => full.iter().min_by_key(|pad| head_time(pad)).map_or(Ok(false), |pad| self.take(pad)),
+        }
+    }
+
+    /// Tells the cutter that these pads have nothing more for now; says whether that was news.
+    fn finish_open(&self, pads: &[gst_base::AggregatorPad]) -> Result<bool, gst::FlowError> {
+        self.with(|cutter| {
+            let open: Vec<_> = pads.iter().map(stream_of).filter(|&stream| cutter.is_open(stream)).collect();
+            open.iter().for_each(|&stream| cutter.finish(stream));
+            !open.is_empty()
+        })
     }
 
     /// Moves one buffer from a pad to the cutter.
     fn take(&self, pad: &gst_base::AggregatorPad) -> Result<bool, gst::FlowError> {
         let Some(buffer) = pad.pop_buffer() else { return Ok(false) };
         let Some(segment) = segment_of(pad) else { return Err(gst::FlowError::NotNegotiated) };
-        self.with(|cutter| cutter.push(stream_of(pad), &buffer, &segment))?.map_err(|error| {
+        let stream = stream_of(pad);
+        self.with(|cutter| {
+            if !cutter.is_open(stream) {
+                cutter.open(stream);
+            }
+            cutter.push(stream, &buffer, &segment)
+        })?
+        .map_err(|error| {
             gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
             gst::FlowError::Error
         })?;
