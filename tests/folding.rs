@@ -168,8 +168,9 @@ fn image_classification() {
 #[test]
 fn multimodal_autoencoding() {
     each("multimodal models", 45, |random, what| {
-        let (frames, side, samples_per_patch) =
-            (random.random_range(2..4), 4 * random.random_range(1..5), random.random_range(1..5));
+        let (tokens_in_time, frames_per_patch) = (random.random_range(2..4), random.random_range(1..3));
+        let (frames, side) = (tokens_in_time * frames_per_patch, 4 * random.random_range(1..5));
+        let samples_per_patch = random.random_range(1..5);
         let samples = samples_per_patch * random.random_range(2..9);
         let grid = [random.random_range(1..4), random.random_range(1..9), random.random_range(1..9)];
         let config = config(
@@ -184,8 +185,12 @@ fn multimodal_autoencoding() {
                 "id2label": (0..3).map(|label| (label.to_string(), "")).collect::<BTreeMap<_, _>>(),
                 "multimodal": {
                     "patch": 4,
+                    "frames_per_patch": frames_per_patch,
+                    "out_channels": random.random_bool(0.5).then(|| random.random_range(1..40)),
                     "image_num_bands": random.random_range(1..5),
                     "audio_num_bands": random.random_range(1..9),
+                    "decoder_widening_factor": random.random_range(1..4),
+                    "use_query_residual": random.random_bool(0.5),
                 },
             }),
             random,

@@ -35,6 +35,18 @@ fn multimodal() -> Value {
     }))
 }
 
+/// Tokens of two frames behind a linear layer, and a decoder of its own.
+fn tubes() -> Value {
+    let mut config = multimodal();
+    config["num_frames"] = json!(6);
+    config["output_shape"] = json!([1, 6, 24, 24]);
+    let fields = json!({
+        "frames_per_patch": 2, "out_channels": 7, "decoder_num_heads": 2, "decoder_widening_factor": 3, "use_query_residual": true,
+    });
+    config["multimodal"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    config
+}
+
 /// A new model of this configuration, written to the folder.
 fn write<M>(
     folder: &Path,
@@ -100,6 +112,23 @@ fn video_sound_and_labels_of_other_sizes() {
 }
 
 #[test]
+fn video_in_tokens_of_several_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = write(folder.path(), &tubes(), PerceiverForMultimodalAutoencoding::new).unwrap();
+    let Model::MultimodalAutoencoding(read) = open(folder.path()) else { panic!("another architecture") };
+    let (image, audio) = (numbers(&[1, 6, 3, 24, 24]), numbers(&[1, 54, 1]));
+    let inputs = MultimodalInputs { image: &image, audio: &audio, label: None };
+    // 3 × 4 × 4 of the video, 18 of the sound, one for the label.
+    assert_eq!(first.preprocess(inputs).unwrap().modality_sizes().unwrap().iter().map(|(_, size)| size).sum::<usize>(), 67);
+    let [written, again] = [&first, &read].map(|model| {
+        let z = model.encode(inputs, Keep::default()).unwrap().last_hidden_state;
+        model.reconstruct(&z, 100).unwrap()
+    });
+    assert_eq!(written["image"].dims(), [1, 6, 24, 24, 3]);
+    assert_eq!(values(&written["image"]), values(&again["image"]));
+}
+
+#[test]
 fn sizes_that_do_not_fit_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |field: &str, value: Value| {
@@ -113,6 +142,8 @@ fn sizes_that_do_not_fit_are_named() {
     refused("num_frames", json!(0));
     refused("qk_channels", json!(15));
     refused("multimodal", json!({"sample_rate": 0}));
+    refused("multimodal", json!({"frames_per_patch": 2}));
+    refused("multimodal", json!({"frames_per_patch": 5}));
 
     let model = write(folder.path(), &multimodal(), PerceiverForMultimodalAutoencoding::new).unwrap();
     let message = |image: &[usize], audio: &[usize]| {

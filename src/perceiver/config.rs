@@ -196,10 +196,21 @@ impl ImageClassificationConfig {
 pub struct MultimodalConfig {
     /// Pixels of a video token's side.
     pub patch: usize,
+    /// Frames of a video token: 1, or less than `num_frames` and a divisor of it.
+    pub frames_per_patch: usize,
+    /// Feature channels of a video token after a linear layer over its pixels; none where the pixels themselves are its features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_channels: Option<usize>,
     /// Fourier bands of the sound's axis.
     pub audio_num_bands: usize,
     /// Fourier bands of each axis of the video.
     pub image_num_bands: usize,
+    /// H of the decoder's cross-attention.
+    pub decoder_num_heads: usize,
+    /// Hidden width of the decoder's MLP, in multiples of the query's.
+    pub decoder_widening_factor: usize,
+    /// Whether the decoder's cross-attention adds its query.
+    pub use_query_residual: bool,
     /// Samples per second of the sound. `sample_rate` / `audio_samples_per_frame` is the frame rate.
     pub sample_rate: u32,
     /// From which confidence on a label holds, by its name; 0.5 for a label that is not here.
@@ -209,8 +220,18 @@ pub struct MultimodalConfig {
 
 impl Default for MultimodalConfig {
     fn default() -> Self {
-        let thresholds = BTreeMap::new();
-        Self { patch: 4, audio_num_bands: 192, image_num_bands: 32, sample_rate: 48_000, thresholds }
+        Self {
+            patch: 4,
+            frames_per_patch: 1,
+            out_channels: None,
+            audio_num_bands: 192,
+            image_num_bands: 32,
+            decoder_num_heads: 1,
+            decoder_widening_factor: 1,
+            use_query_residual: false,
+            sample_rate: 48_000,
+            thresholds: BTreeMap::new(),
+        }
     }
 }
 
@@ -287,7 +308,7 @@ impl PerceiverConfig {
         if self.model_type != "perceiver" {
             return Err(Error::config("model_type", &self.model_type, "perceiver"));
         }
-        let (flow, image) = (&self.optical_flow, &self.image_classification);
+        let (flow, image, multimodal) = (&self.optical_flow, &self.image_classification, &self.multimodal);
         let positive = [
             ("num_latents", self.num_latents),
             ("d_latents", self.d_latents),
@@ -317,10 +338,14 @@ impl PerceiverConfig {
             ("image_classification.conv_resolution", image.conv_resolution[0].min(image.conv_resolution[1])),
             ("image_classification.conv_channels", image.conv_channels),
             ("image_classification.learned_channels", image.learned_channels),
-            ("multimodal.patch", self.multimodal.patch),
-            ("multimodal.audio_num_bands", self.multimodal.audio_num_bands),
-            ("multimodal.image_num_bands", self.multimodal.image_num_bands),
-            ("multimodal.sample_rate", self.multimodal.sample_rate as usize),
+            ("multimodal.patch", multimodal.patch),
+            ("multimodal.frames_per_patch", multimodal.frames_per_patch),
+            ("multimodal.out_channels", multimodal.out_channels.unwrap_or(1)),
+            ("multimodal.audio_num_bands", multimodal.audio_num_bands),
+            ("multimodal.image_num_bands", multimodal.image_num_bands),
+            ("multimodal.decoder_num_heads", multimodal.decoder_num_heads),
+            ("multimodal.decoder_widening_factor", multimodal.decoder_widening_factor),
+            ("multimodal.sample_rate", multimodal.sample_rate as usize),
         ];
         // Far above any model, far below what could overflow a size computed from a few of them.
         const LARGEST: usize = 1 << 24;
@@ -364,7 +389,13 @@ impl PerceiverConfig {
                 return Err(Error::config(field, value, "a positive number"));
             }
         }
-        if let Some((name, threshold)) = self.multimodal.thresholds.iter().find(|(_, at)| !(0.0..=1.0).contains(*at)) {
+        // A single token in time has no axis of time, and the published preprocessor has no such patches.
+        let frames_per_patch = multimodal.frames_per_patch;
+        if frames_per_patch > 1 && (!self.num_frames.is_multiple_of(frames_per_patch) || self.num_frames == frames_per_patch) {
+            let accepted = format!("1, or less than num_frames = {} and a divisor of it", self.num_frames);
+            return Err(Error::config("multimodal.frames_per_patch", frames_per_patch, accepted));
+        }
+        if let Some((name, threshold)) = multimodal.thresholds.iter().find(|(_, at)| !(0.0..=1.0).contains(*at)) {
             return Err(Error::config("multimodal.thresholds", format!("{threshold} for {name}"), "0 to 1"));
         }
         if flow.halvings.is_empty() || flow.halvings.iter().any(|&halvings| halvings > 8) {

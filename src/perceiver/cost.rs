@@ -148,15 +148,16 @@ fn optical_flow(config: &PerceiverConfig) -> Cost {
 }
 
 fn multimodal(config: &PerceiverConfig) -> Cost {
-    let [patch, bands, audio_bands] =
-        [config.multimodal.patch, config.multimodal.image_num_bands, config.multimodal.audio_num_bands];
+    let multimodal = &config.multimodal;
+    let frames_per_patch = number(multimodal.frames_per_patch);
     let (samples, labels) = (number(config.samples_per_patch), number(config.num_labels()));
     let patches = number(config.num_frames) * number(config.audio_samples_per_frame) / samples;
-    let (audio, image) = (fourier(1, audio_bands), fourier(3, bands));
-    let tokens = Tokens {
-        count: patches + number(config.num_frames) * square(config.image_size) + 1.0,
-        channels: 4.0 + (samples + audio).max(3.0 * square(patch) + image).max(labels),
-    };
+    let (audio, image) = (fourier(1, multimodal.audio_num_bands), fourier(3, multimodal.image_num_bands));
+    let cells = number(config.num_frames) / frames_per_patch * square(config.image_size);
+    let pixels = 3.0 * frames_per_patch * square(multimodal.patch);
+    let features = multimodal.out_channels.map_or(pixels, number);
+    let preprocess = multimodal.out_channels.map_or(0.0, |_| linear(cells, pixels, features));
+    let tokens = Tokens { count: patches + cells + 1.0, channels: 4.0 + (samples + audio).max(features + image).max(labels) };
     let pixels: f64 = config.output_shape.iter().skip(1).map(|&size| number(size)).product();
     let width = 2.0 + audio.max(image).max(number(config.label_trainable_num_channels));
     let outputs = number(config.output_num_channels);
@@ -164,7 +165,8 @@ fn multimodal(config: &PerceiverConfig) -> Cost {
     let [patches, pixels] = [patches, pixels].map(|points| points / EXAMPLE_CALLS);
     let queries = Tokens { count: patches + pixels + 1.0, channels: width };
     let results = linear(patches, outputs, samples) + linear(pixels, outputs, 3.0) + linear(1.0, outputs, labels);
-    let call = Cost::new(config, 0.0, tokens, decode(config, queries, 1, outputs) + results);
+    let call =
+        Cost::new(config, preprocess, tokens, decode(config, queries, multimodal.decoder_widening_factor, outputs) + results);
     Cost { decoder: EXAMPLE_CALLS * call.decoder, example: Some(EXAMPLE_CALLS * call.total()), ..call }
 }
 

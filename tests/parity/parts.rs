@@ -318,7 +318,8 @@ fn multimodal_decoder(part: &Part<'_>) {
             ModalityDecoder::Video(decoder)
         }),
     ]);
-    let decoder = MultimodalDecoder::new(&config, modalities, channels, part.number("min_padding_size"), &weights).unwrap();
+    let options = BasicDecoderOptions { output_num_channels: channels, ..Default::default() };
+    let decoder = MultimodalDecoder::new(&config, modalities, options, part.number("min_padding_size"), &weights).unwrap();
     assert_eq!(part.arguments("a")["result"]["num_query_channels"], decoder.num_query_channels());
     let points: Points =
         ["audio", "image"].map(|name| (name.to_owned(), part.io.indices(&format!("a.in.points.{name}")).unwrap())).into();

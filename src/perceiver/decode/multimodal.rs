@@ -55,14 +55,15 @@ pub struct MultimodalDecoder {
 
 impl MultimodalDecoder {
     /// Reads `decoder.…` and `padding.NAME` (1 × what the modality's queries lack). The tensors of `modalities`, which make queries and
-    /// nothing else, are below `modalities.NAME`. The widest query is padded by `min_padding_size` channels.
+    /// nothing else, are below `modalities.NAME`. The widest query is padded by `min_padding_size` channels, which gives the width that
+    /// `options` leave open.
     ///
     /// # Errors
     /// When a tensor is missing or has another shape, or an argument is not accepted.
     pub fn new(
         config: &PerceiverConfig,
         modalities: BTreeMap<String, ModalityDecoder>,
-        output_num_channels: usize,
+        options: BasicDecoderOptions,
         min_padding_size: usize,
         weights: &Weights<'_>,
     ) -> Result<Self> {
@@ -76,7 +77,7 @@ impl MultimodalDecoder {
             let padding = paddings.get((1, num_query_channels - width), &name)?;
             Ok((name, (modality, padding)))
         });
-        let options = BasicDecoderOptions { output_num_channels, num_channels: num_query_channels, ..Default::default() };
+        let options = BasicDecoderOptions { num_channels: num_query_channels, ..options };
         Ok(Self {
             modalities: modalities.collect::<Result<_>>()?,
             num_query_channels,

@@ -12,7 +12,7 @@ use super::{ForwardOptions, ModelOutput, PerceiverModel};
 use crate::{
     error::{Error, Result},
     perceiver::{
-        EncoderOutput, Inputs, Linear, PerceiverConfig, PositionArguments, Weights,
+        EncoderOutput, Inputs, Linear, MultimodalConfig, PerceiverConfig, PositionArguments, Weights,
         decode::{
             BasicDecoder, BasicDecoderOptions, BasicVideoAutoencodingDecoder, ClassificationDecoder, Decoded, ModalityDecoder,
             MultimodalDecoder, Points,
@@ -210,17 +210,23 @@ fn audio_positions(config: &PerceiverConfig) -> PositionArguments {
     PositionArguments::fourier(config.multimodal.audio_num_bands, [samples(config)])
 }
 
-fn image_positions(config: &PerceiverConfig) -> PositionArguments {
-    PositionArguments::fourier(config.multimodal.image_num_bands, [config.num_frames, config.image_size, config.image_size])
+fn image_positions(config: &PerceiverConfig, frames: usize) -> PositionArguments {
+    PositionArguments::fourier(config.multimodal.image_num_bands, [frames, config.image_size, config.image_size])
 }
 
 fn preprocessor(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<MultimodalPreprocessor> {
     let audio =
         AudioOptions { samples_per_patch: config.samples_per_patch, positions: audio_positions(config), ..Default::default() };
+    let MultimodalConfig { patch, frames_per_patch, out_channels, .. } = config.multimodal;
+    let pixels = COLOURS * frames_per_patch * patch * patch;
     let image = ImageOptions {
         prep_type: PrepType::Patches,
-        spatial_downsample: config.multimodal.patch,
-        positions: image_positions(config),
+        temporal_downsample: frames_per_patch,
+        spatial_downsample: patch,
+        conv_after_patching: out_channels.is_some(),
+        conv_after_patching_in_channels: pixels,
+        out_channels: out_channels.unwrap_or(pixels),
+        positions: image_positions(config, config.num_frames / frames_per_patch),
         ..Default::default()
     };
     let of = |name: &str| weights.pp("modalities").pp(name);
@@ -249,7 +255,7 @@ fn decoder(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Multimodal
         output_index_dims: vec![samples(config) / config.samples_per_patch],
         ..queries(audio_positions(config))
     };
-    let image = queries(image_positions(config));
+    let image = queries(image_positions(config, config.num_frames));
     let label = queries(PositionArguments::trainable(config.label_trainable_num_channels, 1));
     let of = |name: &str| weights.pp("modalities").pp(name);
     let modalities = [
@@ -258,7 +264,14 @@ fn decoder(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Multimodal
         (LABEL, ModalityDecoder::Classification(ClassificationDecoder::new(config, label, &of(LABEL))?)),
     ];
     let modalities = modalities.map(|(name, modality)| (name.to_owned(), modality)).into();
-    MultimodalDecoder::new(config, modalities, config.output_num_channels, QUERY_PADDING, weights)
+    let answers = BasicDecoderOptions {
+        output_num_channels: config.output_num_channels,
+        num_heads: config.multimodal.decoder_num_heads,
+        widening_factor: config.multimodal.decoder_widening_factor,
+        use_query_residual: config.multimodal.use_query_residual,
+        ..Default::default()
+    };
+    MultimodalDecoder::new(config, modalities, answers, QUERY_PADDING, weights)
 }
 
 fn postprocessor(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<MultimodalPostprocessor> {
