@@ -42,6 +42,7 @@ fn tubes() -> Value {
     config["output_shape"] = json!([1, 6, 24, 24]);
     let fields = json!({
         "frames_per_patch": 2, "out_channels": 7, "decoder_num_heads": 2, "decoder_widening_factor": 3, "use_query_residual": true,
+        "audio_resolution": 18, "query_resolution": [6, 24, 24], "mu_law": 255,
     });
     config["multimodal"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     config

@@ -203,8 +203,17 @@ pub struct MultimodalConfig {
     pub out_channels: Option<usize>,
     /// Fourier bands of the sound's axis.
     pub audio_num_bands: usize,
+    /// Places on the sound's axis at the highest frequency's Nyquist rate; none for its samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_resolution: Option<usize>,
+    /// µ of the µ-law that makes faint samples larger before they are features; none leaves them as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mu_law: Option<f64>,
     /// Fourier bands of each axis of the video.
     pub image_num_bands: usize,
+    /// T, Y, X of the video's queries at the highest frequency's Nyquist rate; none for `num_frames` × `image_size` × `image_size`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_resolution: Option<[usize; 3]>,
     /// H of the decoder's cross-attention.
     pub decoder_num_heads: usize,
     /// Hidden width of the decoder's MLP, in multiples of the query's.
@@ -225,7 +234,10 @@ impl Default for MultimodalConfig {
             frames_per_patch: 1,
             out_channels: None,
             audio_num_bands: 192,
+            audio_resolution: None,
+            mu_law: None,
             image_num_bands: 32,
+            query_resolution: None,
             decoder_num_heads: 1,
             decoder_widening_factor: 1,
             use_query_residual: false,
@@ -342,6 +354,8 @@ impl PerceiverConfig {
             ("multimodal.frames_per_patch", multimodal.frames_per_patch),
             ("multimodal.out_channels", multimodal.out_channels.unwrap_or(1)),
             ("multimodal.audio_num_bands", multimodal.audio_num_bands),
+            ("multimodal.audio_resolution", multimodal.audio_resolution.unwrap_or(1)),
+            ("multimodal.query_resolution", multimodal.query_resolution.unwrap_or([1; 3]).into_iter().min().unwrap_or_default()),
             ("multimodal.image_num_bands", multimodal.image_num_bands),
             ("multimodal.decoder_num_heads", multimodal.decoder_num_heads),
             ("multimodal.decoder_widening_factor", multimodal.decoder_widening_factor),

@@ -39,7 +39,7 @@ const PIXELS: usize = 96;
 const PATCHES: usize = 12;
 /// How much the mean squared errors of levels and samples and the cross entropy of the labels count. The labels are what the model is
 /// asked for most, and the last to be learnt.
-const VIDEO_WEIGHT: f64 = 2.0;
+const VIDEO_WEIGHT: f64 = 6.0;
 const AUDIO_WEIGHT: f64 = 2.0;
 const LABEL_WEIGHT: f64 = 3.0;
 

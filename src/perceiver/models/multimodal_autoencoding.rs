@@ -207,17 +207,21 @@ fn samples(config: &PerceiverConfig) -> usize {
 }
 
 fn audio_positions(config: &PerceiverConfig) -> PositionArguments {
-    PositionArguments::fourier(config.multimodal.audio_num_bands, [samples(config)])
+    PositionArguments::fourier(config.multimodal.audio_num_bands, [config.multimodal.audio_resolution.unwrap_or(samples(config))])
 }
 
-fn image_positions(config: &PerceiverConfig, frames: usize) -> PositionArguments {
-    PositionArguments::fourier(config.multimodal.image_num_bands, [frames, config.image_size, config.image_size])
+fn image_positions(config: &PerceiverConfig, resolution: [usize; 3]) -> PositionArguments {
+    PositionArguments::fourier(config.multimodal.image_num_bands, resolution)
 }
 
 fn preprocessor(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<MultimodalPreprocessor> {
-    let audio =
-        AudioOptions { samples_per_patch: config.samples_per_patch, positions: audio_positions(config), ..Default::default() };
-    let MultimodalConfig { patch, frames_per_patch, out_channels, .. } = config.multimodal;
+    let MultimodalConfig { patch, frames_per_patch, out_channels, mu_law, .. } = config.multimodal;
+    let audio = AudioOptions {
+        samples_per_patch: config.samples_per_patch,
+        mu_law,
+        positions: audio_positions(config),
+        ..Default::default()
+    };
     let pixels = COLOURS * frames_per_patch * patch * patch;
     let image = ImageOptions {
         prep_type: PrepType::Patches,
@@ -226,7 +230,7 @@ fn preprocessor(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Multi
         conv_after_patching: out_channels.is_some(),
         conv_after_patching_in_channels: pixels,
         out_channels: out_channels.unwrap_or(pixels),
-        positions: image_positions(config, config.num_frames / frames_per_patch),
+        positions: image_positions(config, [config.num_frames / frames_per_patch, config.image_size, config.image_size]),
         ..Default::default()
     };
     let of = |name: &str| weights.pp("modalities").pp(name);
@@ -255,7 +259,8 @@ fn decoder(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Multimodal
         output_index_dims: vec![samples(config) / config.samples_per_patch],
         ..queries(audio_positions(config))
     };
-    let image = queries(image_positions(config, config.num_frames));
+    let tokens = [config.num_frames, config.image_size, config.image_size];
+    let image = queries(image_positions(config, config.multimodal.query_resolution.unwrap_or(tokens)));
     let label = queries(PositionArguments::trainable(config.label_trainable_num_channels, 1));
     let of = |name: &str| weights.pp("modalities").pp(name);
     let modalities = [

@@ -14,6 +14,9 @@ use crate::{
 pub struct AudioOptions {
     /// Samples of a token.
     pub samples_per_patch: usize,
+    /// µ of the µ-law (ITU-T G.711) that makes faint samples larger before they are features; none leaves them as they are. Not in the
+    /// published code.
+    pub mu_law: Option<f64>,
     /// How positions meet features.
     pub concat_or_add_pos: Join,
     /// Arguments of the positions.
@@ -23,7 +26,7 @@ pub struct AudioOptions {
 
 impl Default for AudioOptions {
     fn default() -> Self {
-        Self { samples_per_patch: 96, concat_or_add_pos: Join::Concat, positions: PositionArguments::default() }
+        Self { samples_per_patch: 96, mu_law: None, concat_or_add_pos: Join::Concat, positions: PositionArguments::default() }
     }
 }
 
@@ -31,6 +34,7 @@ impl Default for AudioOptions {
 #[derive(Clone, Debug)]
 pub struct AudioPreprocessor {
     samples_per_patch: usize,
+    mu_law: Option<f64>,
     join: Join,
     positions: PositionEncoding,
 }
@@ -46,7 +50,11 @@ impl AudioPreprocessor {
         if options.samples_per_patch == 0 {
             return Err(Error::config("samples_per_patch", 0, "1 or more"));
         }
-        Ok(Self { samples_per_patch: options.samples_per_patch, join: options.concat_or_add_pos, positions })
+        if let Some(mu) = options.mu_law.filter(|mu| !(mu.is_finite() && *mu > 0.0)) {
+            return Err(Error::config("mu_law", mu, "a positive number"));
+        }
+        let AudioOptions { samples_per_patch, mu_law, concat_or_add_pos: join, .. } = *options;
+        Ok(Self { samples_per_patch, mu_law, join, positions })
     }
 
     /// C, channels of a token.
@@ -70,8 +78,40 @@ impl AudioPreprocessor {
             }
         };
         let tokens = count / self.samples_per_patch;
-        let features = samples.to_dtype(DType::F32)?.reshape((b, tokens, self.samples_per_patch))?;
+        let samples = samples.to_dtype(DType::F32)?.reshape((b, tokens, self.samples_per_patch))?;
+        let features = match self.mu_law {
+            Some(mu) => (samples.sign()? * (samples.abs()?.affine(mu, 1.0)?.log()? / mu.ln_1p())?)?,
+            None => samples,
+        };
         let positions = self.positions.grid(&[tokens], false, features.dtype(), features.device())?;
         Ok(Block { positions: Some((positions, self.join)), ..Block::bare(features) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use candle_nn::VarBuilder;
+
+    use super::*;
+
+    #[test]
+    fn the_mu_law_keeps_the_full_scale_and_lifts_what_is_faint() {
+        let weights = Weights::new(VarBuilder::zeros(DType::F32, &Device::Cpu), 0.0);
+        let options = AudioOptions {
+            samples_per_patch: 4,
+            mu_law: Some(255.0),
+            positions: PositionArguments::fourier(1, [1]),
+            ..Default::default()
+        };
+        let samples = Tensor::new(&[[0f32, 1.0, -1.0, 0.01]], &Device::Cpu).unwrap();
+        let block = AudioPreprocessor::new(&options, &weights).unwrap().forward(&samples).unwrap();
+        let features: Vec<f32> = block.features.flatten_all().unwrap().to_vec1().unwrap();
+        // ln(1 + 2.55) / ln(256).
+        let expected = [0.0, 1.0, -1.0, 0.228_5];
+        assert!(features.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-4), "{features:?}");
+        for mu in [0.0, f64::NAN] {
+            assert!(AudioPreprocessor::new(&AudioOptions { mu_law: Some(mu), ..options.clone() }, &weights).is_err());
+        }
     }
 }

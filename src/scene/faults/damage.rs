@@ -58,7 +58,7 @@ pub(super) fn snow<R: Rng + ?Sized>(rng: &mut R, pictures: &mut [Picture]) {
 /// Blocks that are flat, or show another place.
 pub(super) fn macroblocks<R: Rng + ?Sized>(rng: &mut R, pictures: &mut [Picture]) {
     let Some((width, height)) = pictures.first().map(|picture| (picture.width(), picture.height())) else { return };
-    let side = (width / if rng.random_bool(0.5) { 12 } else { 6 }).max(2);
+    let side = (width / if rng.random_bool(0.5) { 8 } else { 5 }).max(2);
     let (share, change) = (rng.random_range(0.15..0.6), rng.random_range(0.0..1.0f64));
     let first = rng.random_range(0..=pictures.len() / 2);
     let mut wrong: Vec<Option<Block>> = Vec::new();

@@ -10,14 +10,14 @@
 //! | `freeze` | from some frame of the first third on, every frame repeats the one before, bit by bit |
 //! | `colour-bars` | seven or eight vertical bars of 75 % or 100 %, down to the bottom or above a strip |
 //! | `snow` | grey noise, new in every frame, is at least 65 % of the picture |
-//! | `macroblocks` | 15 % to 60 % of the blocks of S/12 or S/6 pixels are flat, or torn from elsewhere, in half of the frames or more |
+//! | `macroblocks` | 15 % to 60 % of the blocks of S/8 or S/5 pixels are flat, or torn from elsewhere, in half of the frames or more |
 //! | `blur` | three box filters that reach S/24 to S/12 pixels to each side |
 //! | `flash` | one or two frames brighter by 0.35 to 0.8 than the others |
 //! | `cut` | another shot from one frame to the next, not in the first or last |
 //! | `fade` | brightness goes in a line to or from black over at least 70 % of the window |
 //! | `pan` | the camera moves on by S/64 to S/12 in each frame |
 //! | `zoom` | what is seen grows or shrinks by 1.5 % to 5 % of its size in each frame |
-//! | `static-shot` | the camera stands; something else moves, or sensor noise of at least 0.006 does |
+//! | `static-shot` | the camera stands; something else moves, or sensor noise of at least 0.015 does |
 //! | `silence` | no sample above 1e-4, for at least half of the window at its beginning or end |
 //! | `tone` | a sine of 200 Hz to 3 kHz and nothing of the programme |
 //! | `hiss` | white noise of at least 0.012 and 0.2 times the sound (root mean square) |

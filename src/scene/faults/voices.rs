@@ -19,7 +19,7 @@ pub(super) fn clean<R: Rng + ?Sized>(rng: &mut R, count: usize, rate: f32) -> Ve
     let share: f32 = rng.random();
     level_at(&mut sound, 0.06 + 0.64 * share * share);
     // No room is quite silent.
-    let floor = rng.random_range(0.0003..0.004f32);
+    let floor = rng.random_range(0.0008..0.005f32);
     sound.iter_mut().for_each(|sample| *sample += floor * rng.random_range(-1.0..1.0f32));
     sound
 }
