@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use candle_core::{Tensor, Var};
 
 use super::Variables;
-use crate::error::{Error, Result};
+use crate::{
+    compute::{AdamStep, approach, approach_square},
+    error::{Error, Result},
+};
 
 /// Constants of the optimiser.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,8 +57,8 @@ impl AdamW {
     /// What the tensor library says.
     pub fn new(options: AdamWOptions, variables: &Variables) -> Result<Self> {
         let slots = variables.all().into_iter().map(|(name, variable)| {
-            let zeros = variable.zeros_like()?;
-            Ok(Slot { name, first: zeros.clone(), second: zeros, mean: variable.as_tensor().copy()?, variable })
+            let [first, second] = [variable.zeros_like()?, variable.zeros_like()?];
+            Ok(Slot { name, first, second, mean: variable.as_tensor().copy()?, variable })
         });
         Ok(Self { options, slots: slots.collect::<Result<_>>()?, step: 0 })
     }
@@ -78,19 +81,16 @@ impl AdamW {
         }
         self.step += 1;
         let clip = if norm > max_norm { max_norm / norm } else { 1.0 };
-        let correct1 = 1.0 - beta1.powf(self.step as f64);
-        let correct2 = 1.0 - beta2.powf(self.step as f64);
+        let corrections = [beta1, beta2].map(|beta| 1.0 - beta.powf(self.step as f64));
         // Early on, the running mean is the mean of all weights so far: the first ones would weigh on it for long.
         let keep = mean_decay.min(self.step as f64 / (self.step as f64 + 10.0));
         for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
             let Some(gradient) = gradient else { continue };
-            let gradient = (gradient * clip)?;
-            slot.first = ((&slot.first * beta1)? + (&gradient * (1.0 - beta1))?)?.detach();
-            slot.second = ((&slot.second * beta2)? + (gradient.sqr()? * (1.0 - beta2))?)?.detach();
-            let direction = ((&slot.first / correct1)? / ((&slot.second / correct2)?.sqrt()? + epsilon)?)?;
+            approach(&mut slot.first, &gradient, beta1, clip)?;
+            approach_square(&mut slot.second, &gradient, beta2, clip)?;
             let decay = if slot.variable.rank() > 1 { 1.0 - rate * weight_decay } else { 1.0 };
-            slot.variable.set(&((slot.variable.as_tensor() * decay)? - (direction * rate)?)?)?;
-            slot.mean = ((&slot.mean * keep)? + (slot.variable.as_tensor() * (1.0 - keep))?)?.detach();
+            AdamStep { rate, decay, epsilon, corrections }.descend(&slot.variable, &slot.first, &slot.second)?;
+            approach(&mut slot.mean, slot.variable.as_tensor(), keep, 1.0)?;
         }
         Ok(norm)
     }
@@ -110,7 +110,7 @@ impl AdamW {
         self.step
     }
 
-    /// The running mean of the weights, by name: what is worth keeping of the training.
+    /// The running mean of the weights, by name: what is worth keeping of the training. It moves on in place with the next step.
     pub fn mean_weights(&self) -> BTreeMap<String, Tensor> {
         self.slots.iter().map(|slot| (slot.name.clone(), slot.mean.clone())).collect()
     }
@@ -122,10 +122,9 @@ impl AdamW {
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut state = BTreeMap::new();
         for Slot { name, variable, first, second, mean } in &self.slots {
-            // A copy: the variable itself changes with the next step.
-            let weights = variable.as_tensor().copy()?;
-            for (kind, tensor) in [("weights", &weights), ("first", first), ("second", second), ("mean", mean)] {
-                state.insert(format!("{kind}.{name}"), tensor.clone());
+            for (kind, tensor) in [("weights", variable.as_tensor()), ("first", first), ("second", second), ("mean", mean)] {
+                // A copy: they change in place with the next step.
+                state.insert(format!("{kind}.{name}"), tensor.copy()?);
             }
         }
         Ok(state)
@@ -144,7 +143,8 @@ impl AdamW {
                 let found = state(&name).filter(|tensor| tensor.shape() == shape);
                 found.ok_or_else(|| Error::tensor(&name, "nothing", format!("{shape:?}")))
             };
-            (slot.first, slot.second, slot.mean) = (tensor("first")?, tensor("second")?, tensor("mean")?);
+            // Copies: nothing else may hold what changes in place.
+            (slot.first, slot.second, slot.mean) = (tensor("first")?.copy()?, tensor("second")?.copy()?, tensor("mean")?.copy()?);
         }
         self.step = step;
         Ok(())
