@@ -35,6 +35,11 @@ impl<'a> Weights<'a> {
         self.folding == Folding::Auto && self.device().is_cpu()
     }
 
+    /// New variables get a deviation of at most `range`.
+    pub fn capped(self, range: f64) -> Self {
+        Self { deviation: self.deviation.min(range), ..self }
+    }
+
     /// The branch `name`.
     pub fn pp(&self, name: impl ToString) -> Self {
         Self { tensors: self.tensors.pp(name), ..self.clone() }
