@@ -22,9 +22,10 @@ use crate::{
 /// The training of a classifier.
 pub type ClassifyTrainer = Trainer<ClassifyTask>;
 
-/// Examples for validation, at most, and how many of them go through the model at once.
+/// Examples for validation, at most, in all and of each file, and how many of them go through the model at once.
 const VALIDATION: usize = 64;
-const VALIDATED_AT_ONCE: usize = 4;
+const PLACES: usize = 4;
+const VALIDATED_AT_ONCE: usize = 8;
 /// How much brighter or darker, and louder or softer, a clip may become: a factor, or one over it.
 const LIGHT: f32 = 1.25;
 const LOUDNESS: f32 = 2.0;
@@ -193,7 +194,8 @@ impl ClassifyTask {
                 let audio = batch.audio.as_ref().ok_or_else(|| Error::tensor("audio", "nothing", "the samples of a window"))?;
                 let inputs = MultimodalInputs { image: &batch.image, audio, label: None };
                 // Of pixels and sound nothing is asked.
-                let points: Points = [(AUDIO, vec![]), (IMAGE, vec![]), (LABEL, vec![0])].map(|(name, at)| (name.into(), at)).into();
+                let points: Points =
+                    [(AUDIO, vec![]), (IMAGE, vec![]), (LABEL, vec![0])].map(|(name, at)| (name.into(), at)).into();
                 let mut answer = model.forward(inputs, &points, Keep::default())?.logits;
                 answer.remove(LABEL).ok_or_else(|| Error::tensor(LABEL, "nothing", "the scores of the classes"))?
             }
@@ -213,7 +215,9 @@ impl Task for ClassifyTask {
 
     fn model(&self, weights: &Weights<'_>) -> Result<ClassifierModel> {
         match self.kind {
-            Kind::Clips => PerceiverForMultimodalAutoencoding::new(&self.config, weights).map(Box::new).map(ClassifierModel::Clips),
+            Kind::Clips => {
+                PerceiverForMultimodalAutoencoding::new(&self.config, weights).map(Box::new).map(ClassifierModel::Clips)
+            }
             Kind::Pictures(new) => new(&self.config, weights).map(Box::new).map(ClassifierModel::Pictures),
         }
     }
@@ -253,9 +257,10 @@ impl Task for ClassifyTask {
         self.batch_of(&drawn, variation, device)
     }
 
-    fn validation(&self, _: &Training, device: &Device) -> Result<Vec<ClassifyBatch>> {
-        let drawn = self.validation.spread(VALIDATION)?;
-        drawn.chunks(VALIDATED_AT_ONCE).map(|drawn| self.batch_of(drawn, |_| Variation::NONE, device)).collect()
+    fn validation(&self, training: &Training, device: &Device) -> Result<Vec<ClassifyBatch>> {
+        let drawn = self.validation.spread(VALIDATION, PLACES)?;
+        // No more at once than there is memory for in training.
+        drawn.chunks(training.batch.min(VALIDATED_AT_ONCE)).map(|drawn| self.batch_of(drawn, |_| Variation::NONE, device)).collect()
     }
 
     /// The cross entropy of the classes.

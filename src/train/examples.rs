@@ -92,10 +92,10 @@ impl Examples {
         self.at(order[at], random.random())
     }
 
-    /// At most `count` examples, evenly from all files and from all of each file.
-    pub(super) fn spread(&self, count: usize) -> Result<Vec<Drawn>> {
+    /// At most `count` examples, evenly from all files, and at most `places` evenly from each.
+    pub(super) fn spread(&self, count: usize, places: usize) -> Result<Vec<Drawn>> {
         let files = self.files.files.len();
-        let (chosen, places) = (files.min(count), (count / files).max(1));
+        let (chosen, places) = (files.min(count), (count / files).clamp(1, places));
         let mut drawn: Vec<Drawn> = Vec::new();
         for file in (0..chosen).map(|number| number * files / chosen) {
             for place in 0..places {
@@ -158,7 +158,9 @@ mod tests {
         let reader = move |path: &Path| {
             count.fetch_add(1, Ordering::Relaxed);
             let number: f32 = path.to_str().unwrap().parse().unwrap();
-            Ok((0..3).map(|window| Example { image: vec![number; 3], shape: vec![3, 1, 1], audio: vec![window as f32] }).collect())
+            Ok((0..3)
+                .map(|window| Example { image: vec![number; 3], shape: vec![3, 1, 1], audio: vec![window as f32] })
+                .collect())
         };
         (Examples::new(files, room, Arc::new(reader)), read)
     }
@@ -166,9 +168,8 @@ mod tests {
     #[test]
     fn every_file_comes_before_any_comes_again() {
         let (examples, _) = examples(1000);
-        let round = |round: u64| -> Vec<f32> {
-            (0..5).map(|at| examples.draw(3, round * 5 + at).unwrap().example().image[0]).collect()
-        };
+        let round =
+            |round: u64| -> Vec<f32> { (0..5).map(|at| examples.draw(3, round * 5 + at).unwrap().example().image[0]).collect() };
         for number in 0..4 {
             let mut files = round(number);
             files.sort_by(f32::total_cmp);
@@ -195,11 +196,12 @@ mod tests {
     fn a_few_examples_stand_for_all_files() {
         let (examples, _) = examples(1000);
         let of = |count: usize| -> Vec<(f32, f32)> {
-            let drawn = examples.spread(count).unwrap();
+            let drawn = examples.spread(count, 3).unwrap();
             drawn.iter().map(|drawn| (drawn.example().image[0], drawn.example().audio[0])).collect()
         };
         assert_eq!(of(2), [(0.0, 1.0), (2.0, 1.0)]);
         assert_eq!(of(5).len(), 5);
+        assert_eq!(of(14).len(), 10);
         assert_eq!(of(64).len(), 15);
     }
 }

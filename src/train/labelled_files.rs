@@ -117,7 +117,8 @@ fn in_list(list: &Path) -> Result<BTreeMap<PathBuf, String>> {
             continue;
         }
         let parts = line.rsplit_once(',').filter(|(path, label)| !path.is_empty() && !label.is_empty());
-        let (path, label) = parts.ok_or_else(|| Error::format(list, format!("line {number}: accepted is {HEADER}, not {line}")))?;
+        let (path, label) =
+            parts.ok_or_else(|| Error::format(list, format!("line {number}: accepted is {HEADER}, not {line}")))?;
         match labelled.insert(folder.join(path), label.to_owned()) {
             Some(other) if other != label => {
                 return Err(Error::format(list, format!("line {number}: {path} is {other} and {label}: accepted is one label")));

@@ -23,7 +23,8 @@ use crate::{
 
 /// Endings of files that clips are read from.
 pub(crate) const CLIPS: [&str; 18] = [
-    "3gp", "avi", "flac", "flv", "m4a", "m4v", "mkv", "mov", "mp3", "mp4", "mpeg", "mpg", "ogg", "ogv", "opus", "ts", "wav", "webm",
+    "3gp", "avi", "flac", "flv", "m4a", "m4v", "mkv", "mov", "mp3", "mp4", "mpeg", "mpg", "ogg", "ogv", "opus", "ts", "wav",
+    "webm",
 ];
 /// Endings of files that pictures are read from.
 pub(crate) const PICTURES: [&str; 3] = ["jpeg", "jpg", "png"];
@@ -103,7 +104,10 @@ impl ClassifyArgs {
     }
 
     /// How files are read for this model, by what their names end, and what the model does to pictures.
-    fn reading(&self, start: &ClassifierStart) -> Result<(Arc<ReadExamples>, &'static [&'static str], Option<PerceiverImageProcessor>)> {
+    fn reading(
+        &self,
+        start: &ClassifierStart,
+    ) -> Result<(Arc<ReadExamples>, &'static [&'static str], Option<PerceiverImageProcessor>)> {
         if let ClassifierStart::From(checkpoint) = start
             && checkpoint.config().architectures.first().is_some_and(|name| name.contains("ImageClassification"))
         {
