@@ -31,7 +31,7 @@ fn result(folder: &Path) -> (Vec<String>, Vec<u8>) {
 fn holds(place: &Path, arguments: &[&str]) {
     let [whole, killed] = ["whole", "killed"].map(|name| place.join(name));
     let with = |out: &Path| -> Vec<String> {
-        let common = ["--steps", "16", "--every", "1", "--batch", "2", "--threads", "2", "--device", "cpu", "--out"];
+        let common = ["--steps", "10", "--every", "1", "--batch", "2", "--threads", "2", "--device", "cpu", "--out"];
         let all = ["train"].iter().chain(arguments).chain(&common).map(ToString::to_string);
         all.chain([out.to_str().unwrap().to_owned()]).collect()
     };
@@ -39,7 +39,7 @@ fn holds(place: &Path, arguments: &[&str]) {
     let mut kills = 0;
     loop {
         let mut child = program().args(with(&killed)).spawn().unwrap();
-        thread::sleep(Duration::from_millis(60 + 40 * kills));
+        thread::sleep(Duration::from_millis(60 + 60 * kills));
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success());
             break;
@@ -51,7 +51,7 @@ fn holds(place: &Path, arguments: &[&str]) {
     }
     assert!(kills > 0);
     let (whole, killed) = (result(&whole), result(&killed));
-    assert_eq!(whole.0.len(), 17);
+    assert_eq!(whole.0.len(), 11);
     assert_eq!(whole, killed, "after {kills} kills");
 }
 

@@ -52,17 +52,22 @@ print(json.dumps({
 }))
 "#;
 
-/// What transformers say of a folder; none where there are no transformers.
-fn loaded(folder: &Path, shapes: &Value) -> Option<Value> {
+/// An interpreter with transformers, if there is one.
+fn python() -> Option<String> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let there = Command::new(&python).args(["-c", "import torch, transformers"]).output().is_ok_and(|output| output.status.success());
-    if !there {
-        println!("skipped: {python} has no transformers; the variable PYTHON names another interpreter");
-        return None;
+    let there = Command::new(&python).args(["-c", "import torch, transformers"]).output();
+    if there.is_ok_and(|output| output.status.success()) {
+        return Some(python);
     }
+    println!("skipped: {python} has no transformers; the variable PYTHON names another interpreter");
+    None
+}
+
+/// What transformers say of a folder.
+fn loaded(python: &str, folder: &Path, shapes: &Value) -> Value {
     let output = Command::new(python).args(["-c", LOAD]).arg(folder).arg(shapes.to_string()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(serde_json::from_slice(&output.stdout).unwrap())
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 fn fixture(name: &str) -> Checkpoint {
@@ -114,11 +119,12 @@ fn assert_same(said: &Value, ours: &Tensor) {
 
 #[test]
 fn a_clip_classifier_from_a_published_layout() {
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let task = classifier(ClassifierStart::From(fixture("multimodal_autoencoding")), vec![2, 3, 8, 8], 64);
     train(task, folder.path());
     let shapes = serde_json::json!({"image": [1, 2, 3, 8, 8], "audio": [1, 64, 1], "label": [1, 2]});
-    let Some(said) = loaded(folder.path(), &shapes) else { return };
+    let said = loaded(&python, folder.path(), &shapes);
     assert_eq!(said["labels"], serde_json::json!(["cat", "dog"]));
     let Model::MultimodalAutoencoding(model) = open(folder.path()) else { panic!("another architecture") };
     let (image, audio) = (numbers(&[1, 2, 3, 8, 8]), numbers(&[1, 64, 1]));
@@ -129,10 +135,11 @@ fn a_clip_classifier_from_a_published_layout() {
 
 #[test]
 fn a_picture_classifier_from_a_published_layout() {
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let task = classifier(ClassifierStart::From(fixture("image_classification_conv")), vec![3, 224, 224], 0);
     train(task, folder.path());
-    let Some(said) = loaded(folder.path(), &serde_json::json!({"inputs": [1, 3, 224, 224]})) else { return };
+    let said = loaded(&python, folder.path(), &serde_json::json!({"inputs": [1, 3, 224, 224]}));
     assert_eq!(said["labels"], serde_json::json!(["cat", "dog"]));
     let Model::ImageClassification(model) = open(folder.path()) else { panic!("another architecture") };
     assert_same(&said, &model.forward(&numbers(&[1, 3, 224, 224]), Keep::default()).unwrap().logits);
@@ -140,10 +147,11 @@ fn a_picture_classifier_from_a_published_layout() {
 
 #[test]
 fn an_optical_flow_model_of_the_published_layout() {
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let config = PerceiverConfig { train_size: [16, 24], ..fixture("optical_flow").config().clone() };
     train(FlowTask { config, library: TextureLibrary::procedural() }, folder.path());
-    let Some(said) = loaded(folder.path(), &serde_json::json!({"inputs": [1, 2, 27, 16, 24]})) else { return };
+    let said = loaded(&python, folder.path(), &serde_json::json!({"inputs": [1, 2, 27, 16, 24]}));
     let Model::OpticalFlow(model) = open(folder.path()) else { panic!("another architecture") };
     assert_same(&said, &model.forward(&numbers(&[1, 2, 27, 16, 24]), Keep::default()).unwrap().logits);
 }
@@ -151,10 +159,11 @@ fn an_optical_flow_model_of_the_published_layout() {
 /// Sizes that the published code fixes cannot be told to transformers: they say so and build nothing wrong.
 #[test]
 fn a_model_of_our_own_sizes_is_refused_by_transformers() {
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut config = fixture("multimodal_autoencoding").config().clone();
     config.multimodal.audio_num_bands = 4;
     train(classifier(ClassifierStart::Fresh(config), vec![2, 3, 8, 8], 64), folder.path());
-    let Some(said) = loaded(folder.path(), &serde_json::json!({})) else { return };
+    let said = loaded(&python, folder.path(), &serde_json::json!({}));
     assert!(said["refused"].as_str().unwrap().contains("size mismatch"), "{said}");
 }

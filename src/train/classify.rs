@@ -260,7 +260,10 @@ impl Task for ClassifyTask {
     fn validation(&self, training: &Training, device: &Device) -> Result<Vec<ClassifyBatch>> {
         let drawn = self.validation.spread(VALIDATION, PLACES)?;
         // No more at once than there is memory for in training.
-        drawn.chunks(training.batch.min(VALIDATED_AT_ONCE)).map(|drawn| self.batch_of(drawn, |_| Variation::NONE, device)).collect()
+        drawn
+            .chunks(training.batch.min(VALIDATED_AT_ONCE))
+            .map(|drawn| self.batch_of(drawn, |_| Variation::NONE, device))
+            .collect()
     }
 
     /// The cross entropy of the classes.

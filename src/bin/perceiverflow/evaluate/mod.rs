@@ -4,6 +4,10 @@
 mod av;
 #[cfg(all(feature = "train", feature = "video-file"))]
 mod classify;
+#[cfg(all(feature = "train", feature = "video-file"))]
+mod clean;
+#[cfg(feature = "train")]
+mod ffmpeg;
 mod pairs;
 mod report;
 
