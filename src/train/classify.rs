@@ -258,7 +258,7 @@ impl Task for ClassifyTask {
     }
 
     fn validation(&self, training: &Training, device: &Device) -> Result<Vec<ClassifyBatch>> {
-        let drawn = self.validation.spread(VALIDATION, PLACES)?;
+        let drawn = self.readers.install(|| self.validation.spread(VALIDATION, PLACES))?;
         // No more at once than there is memory for in training.
         drawn
             .chunks(training.batch.min(VALIDATED_AT_ONCE))

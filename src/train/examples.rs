@@ -9,6 +9,7 @@ use std::{
 
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::LabelledFiles;
 use crate::error::{Error, Result};
@@ -92,20 +93,19 @@ impl Examples {
         self.at(order[at], random.random())
     }
 
-    /// At most `count` examples, evenly from all files, and at most `places` evenly from each.
+    /// At most `count` examples, evenly from all files, and at most `places` evenly from each. Files are read side by side where that is
+    /// called on several threads.
     pub(super) fn spread(&self, count: usize, places: usize) -> Result<Vec<Drawn>> {
         let files = self.files.files.len();
         let (chosen, places) = (files.min(count), (count / files).clamp(1, places));
-        let mut drawn: Vec<Drawn> = Vec::new();
-        for file in (0..chosen).map(|number| number * files / chosen) {
-            for place in 0..places {
-                let next = self.at(file, (place as f64 + 0.5) / places as f64)?;
-                if drawn.last().is_none_or(|last| !Arc::ptr_eq(&last.of, &next.of) || last.at != next.at) {
-                    drawn.push(next);
-                }
-            }
-        }
-        Ok(drawn)
+        let of_file = |number: usize| -> Result<Vec<Drawn>> {
+            let place = |place: usize| self.at(number * files / chosen, (place as f64 + 0.5) / places as f64);
+            let mut drawn = (0..places).map(place).collect::<Result<Vec<_>>>()?;
+            drawn.dedup_by_key(|drawn| drawn.at);
+            Ok(drawn)
+        };
+        let drawn: Vec<Vec<Drawn>> = (0..chosen).into_par_iter().map(of_file).collect::<Result<_>>()?;
+        Ok(drawn.concat())
     }
 
     /// The example at `place` (0 … 1) of a file.

@@ -86,7 +86,7 @@ impl LabelledFiles {
             Ok(format!("{whole},{}\n", self.classes[*class]))
         };
         let lines = self.files.iter().map(line).collect::<Result<String>>()?;
-        write_beside(path.to_owned(), |file| write!(file, "{HEADER}\n{lines}"))
+        write_beside(path, |file| write!(file, "{HEADER}\n{lines}"))
     }
 }
 

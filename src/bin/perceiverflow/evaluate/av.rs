@@ -1,6 +1,8 @@
 //! `perceiverflow evaluate av`.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, sync::Arc};
+#[cfg(feature = "video-file")]
+use std::path::PathBuf;
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use clap::Args;
 use perceiverflow::{

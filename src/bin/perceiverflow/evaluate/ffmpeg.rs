@@ -27,7 +27,7 @@ pub(super) struct Detector {
 
 pub(super) const DETECTORS: [Detector; 3] = [
     Detector { name: "blackdetect", fault: Fault::Black, key: "black", covers: 0.9 },
-    Detector { name: "freezedetect", fault: Fault::Freeze, key: "freeze", covers: 0.5 },
+    Detector { name: "freezedetect", fault: Fault::Freeze, key: "freeze", covers: 0.6 },
     Detector { name: "silencedetect", fault: Fault::Silence, key: "silence", covers: 0.45 },
 ];
 
@@ -48,7 +48,7 @@ impl Findings {
         let rate = format!("{}/{}", shape.sample_rate, shape.samples_per_frame);
         let (size, sound_rate) = (format!("{side}x{side}"), shape.sample_rate.to_string());
         let mut faults = Vec::new();
-        let pictures = format!("blackdetect=d={}:pix_th=0.1,freezedetect=n=0.001:d={}", 0.9 * length, 0.4 * length);
+        let pictures = format!("blackdetect=d={}:pix_th=0.1,freezedetect=n=0.001:d={}", 0.9 * length, 0.5 * length);
         let video = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", &size, "-r", &rate, "-i", "-", "-vf", &pictures];
         let shown = run(&video, |input| {
             numbers.clone().try_for_each(|number| {
