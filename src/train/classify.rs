@@ -43,6 +43,16 @@ pub enum ClassifierStart {
     From(Checkpoint),
 }
 
+impl ClassifierStart {
+    /// The configuration, with the classes that it has before.
+    pub fn config(&self) -> &PerceiverConfig {
+        match self {
+            Self::Fresh(config) => config,
+            Self::From(checkpoint) => checkpoint.config(),
+        }
+    }
+}
+
 /// A classifier, and what it is shown.
 ///
 /// Clips are classified by the label modality of a multimodal model, pictures by any of the three image classifiers. What each of them
@@ -126,9 +136,10 @@ impl ClassifyTask {
     /// # Errors
     /// When the model is no classifier of clips or pictures, has no room for so many classes, or no threads can be had.
     pub fn new(start: ClassifierStart, training: Examples, validation: Examples, readers: usize) -> Result<Self> {
-        let (given, from) = match start {
-            ClassifierStart::Fresh(config) => (config, None),
-            ClassifierStart::From(checkpoint) => (checkpoint.config().clone(), Some(Arc::new(checkpoint))),
+        let given = start.config().clone();
+        let from = match start {
+            ClassifierStart::Fresh(_) => None,
+            ClassifierStart::From(checkpoint) => Some(Arc::new(checkpoint)),
         };
         let kind = Kind::of(&given)?;
         let mut names = training.files().classes.clone();
@@ -151,6 +162,14 @@ impl ClassifyTask {
         let refused = |e: rayon::ThreadPoolBuildError| Error::option("readers", readers, format!("fewer ({e})"));
         let readers = Arc::new(ThreadPoolBuilder::new().num_threads(readers.max(1)).build().map_err(refused)?);
         Ok(Self { config, kind, classes, from, training, validation, mirror: true, readers })
+    }
+
+    /// Whether a classifier of this configuration is shown pictures; else it is shown clips.
+    ///
+    /// # Errors
+    /// When its architecture is no classifier's.
+    pub fn takes_pictures(config: &PerceiverConfig) -> Result<bool> {
+        Ok(!Kind::of(config)?.is_of_clips())
     }
 
     /// The same for classes that change when left and right change places, as `turns left`: no example is mirrored.

@@ -7,7 +7,7 @@ use perceiverflow::{
     Error, Result,
     media::{Labels, Picture},
     tasks::{Autoencode, ClassifyImage, Head},
-    train::{ClassScore, Confusion, LabelledFiles},
+    train::{ClassScore, ClassifyTask, Confusion, LabelledFiles},
 };
 use serde_json::{Map, Value, json};
 
@@ -47,7 +47,7 @@ pub(crate) struct ClassifyArguments {
 impl ClassifyArguments {
     pub(super) fn run(&self) -> Result<()> {
         let checkpoint = self.model.checkpoint()?;
-        let (classifier, endings) = if checkpoint.config().architectures.iter().any(|name| name.contains("ImageClassification")) {
+        let (classifier, endings) = if ClassifyTask::takes_pictures(checkpoint.config())? {
             let model = ClassifyImage::of(&checkpoint, self.model.device, self.model.precision)?;
             (Classifier::Pictures(Box::new(model)), &PICTURES[..])
         } else {

@@ -10,7 +10,7 @@ use perceiverflow::{
     Error, Result,
     checkpoint::{Checkpoint, save_image_processor},
     media::Picture,
-    perceiver::{PerceiverConfig, PerceiverImageProcessor},
+    perceiver::PerceiverImageProcessor,
     tasks::{ClipInputs, ClipPreprocessor, preprocess_picture},
     train::{ClassifierStart, ClassifyTask, Example, Examples, LabelledFiles, ReadExamples},
 };
@@ -108,18 +108,16 @@ impl ClassifyArgs {
         &self,
         start: &ClassifierStart,
     ) -> Result<(Arc<ReadExamples>, &'static [&'static str], Option<PerceiverImageProcessor>)> {
-        if let ClassifierStart::From(checkpoint) = start
-            && checkpoint.config().architectures.first().is_some_and(|name| name.contains("ImageClassification"))
-        {
-            let processor = checkpoint.image_processor()?;
+        let config = start.config();
+        if ClassifyTask::takes_pictures(config)? {
+            let processor = match start {
+                ClassifierStart::Fresh(_) => PerceiverImageProcessor::default(),
+                ClassifierStart::From(checkpoint) => checkpoint.image_processor()?,
+            };
             let for_files = processor.clone();
             let read = move |path: &Path| picture(path, &for_files).map(|example| vec![example]);
             return Ok((Arc::new(read), &PICTURES, Some(processor)));
         }
-        let config: &PerceiverConfig = match start {
-            ClassifierStart::Fresh(config) => config,
-            ClassifierStart::From(checkpoint) => checkpoint.config(),
-        };
         let preprocessor = ClipPreprocessor::new(config, self.clips.framing());
         let (side, frames, clips) = (preprocessor.side(), preprocessor.shape().frames, self.clips.clone());
         let read = move |path: &Path| {
