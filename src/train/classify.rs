@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use candle_core::{Device, Tensor, Var};
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 
-use super::{Example, Examples, Task, Trainer, Training, Variables, examples::Drawn};
+use super::{Examples, Task, Trainer, Training, Variables, examples::Drawn, variation::Variation};
 use crate::{
     checkpoint::Checkpoint,
     error::{Error, Result},
@@ -26,9 +26,6 @@ pub type ClassifyTrainer = Trainer<ClassifyTask>;
 const VALIDATION: usize = 64;
 const PLACES: usize = 4;
 const VALIDATED_AT_ONCE: usize = 8;
-/// How much brighter or darker, and louder or softer, a clip may become: a factor, or one over it.
-const LIGHT: f32 = 1.25;
-const LOUDNESS: f32 = 2.0;
 /// What the label's token is padded with: it follows the number of classes, and has no effect, for the token is always masked.
 const PADDING: &str = "perceiver.input_preprocessor.padding.label";
 /// The score of a class that is not used: no softmax gives it anything.
@@ -265,13 +262,11 @@ impl Task for ClassifyTask {
 
     fn batch(&self, seed: u64, numbers: Range<u64>, device: &Device) -> Result<ClassifyBatch> {
         let drawn = self.drawn(seed, numbers.clone())?;
-        let light = if self.kind.is_of_clips() { LIGHT } else { 1.0 };
         let variation = |at: usize| {
             let mut random = ChaCha8Rng::seed_from_u64(!seed);
             random.set_stream(numbers.start + at as u64);
-            let mut factor = |most: f32| most.powf(random.random_range(-1.0..=1.0));
-            let (light, loudness) = (factor(light), factor(LOUDNESS));
-            Variation { light, loudness, mirrored: self.mirror && random.random_bool(0.5) }
+            // Pictures are normalised: their levels are no light any more.
+            Variation::random(&mut random, self.kind.is_of_clips(), self.mirror)
         };
         self.batch_of(&drawn, variation, device)
     }
@@ -294,25 +289,5 @@ impl Task for ClassifyTask {
     fn blind_loss(&self, batch: &ClassifyBatch) -> Result<f64> {
         let (shares, labels) = (self.training.shares(), batch.labels.to_vec1::<u32>()?);
         Ok(-labels.iter().map(|&label| shares[label as usize].ln()).sum::<f64>() / labels.len() as f64)
-    }
-}
-
-/// What an example may look and sound like without being of another class.
-struct Variation {
-    light: f32,
-    loudness: f32,
-    mirrored: bool,
-}
-
-impl Variation {
-    const NONE: Self = Self { light: 1.0, loudness: 1.0, mirrored: false };
-
-    fn add(&self, example: &Example, image: &mut Vec<f32>, audio: &mut Vec<f32>) {
-        let columns = example.shape.last().copied().unwrap_or(1).max(1);
-        for row in example.image.chunks_exact(columns) {
-            let lit = row.iter().map(|level| if self.light == 1.0 { *level } else { (level * self.light).min(1.0) });
-            if self.mirrored { image.extend(lit.rev()) } else { image.extend(lit) }
-        }
-        audio.extend(example.audio.iter().map(|sample| (sample * self.loudness).clamp(-1.0, 1.0)));
     }
 }

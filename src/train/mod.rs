@@ -17,6 +17,7 @@ mod ssim;
 mod state;
 mod trainer;
 mod variables;
+mod variation;
 
 pub use av::{AvBatch, AvTask, AvTrainer};
 pub use av_scores::{AvScores, JudgedLabel};

@@ -6,6 +6,7 @@ use std::{
 };
 
 use candle_core::DType;
+use clap::builder::ArgPredicate;
 use perceiverflow::{
     Error, Result,
     checkpoint::{Checkpoint, save_image_processor},
@@ -36,10 +37,14 @@ pub(crate) const PICTURES: [&str; 3] = ["jpeg", "jpg", "png"];
 /// from nothing. Part of the files of each class is kept for validation and listed in OUT/validation.csv; the model with the lowest
 /// validation loss is the one in OUT. Goes on where it was when OUT holds a training already; stop it at any time.
 ///
+/// Windows of a clip overlap by half unless --stride-frames is given; those of a long file, more than about 32, lie further apart. Examples
+/// are enlarged and mirrored, and clips made brighter, darker, louder and softer, by chance.
+///
 /// Hugging Face's transformers load OUT where they load MODEL: layouts and sizes are kept. A model of this program's own sizes, as the small
 /// one without MODEL, has a block `multimodal` in its config.json that they do not know; they cannot build it.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("steps", |arg| arg.default_value("300")), mut_arg("every", |arg| arg.default_value("50")))]
+#[command(mut_arg("rate", |arg| arg.default_value_if("from", ArgPredicate::IsPresent, "3e-4")))]
 #[command(after_help = "\
 Examples:
   perceiverflow train classify clips/ --out my-classifier
@@ -50,7 +55,8 @@ pub(crate) struct ClassifyArgs {
     /// A folder with a folder of files for each class, or a CSV file of lines path,label
     #[arg(value_name = "DATA")]
     data: PathBuf,
-    /// Model to begin from: a folder, a Hugging Face id, or builtin:NAME [default: a small new one]
+    /// Model to begin from: a folder, a Hugging Face id, or builtin:NAME; the learning rate is 3e-4 then, unless it is given [default: a
+    /// small new one]
     #[arg(long, value_name = "MODEL")]
     from: Option<String>,
     /// Share of each class's files that is kept for validation, more than 0 and less than 1

@@ -39,6 +39,7 @@ pub(crate) fn run(command: TrainCommand) -> Result<()> {
 
 /// What every training has.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Training")]
 struct TrainingArgs {
     /// Folder for config.json, model.safetensors, curve.csv, curve.png and the state to go on from
     #[arg(long, value_name = "DIR")]
