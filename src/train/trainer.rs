@@ -135,11 +135,14 @@ impl<T: Task> Trainer<T> {
             task.begin(&variables)?;
         }
         let mut optimiser = AdamW::new(AdamWOptions::default(), &variables)?;
-        let (mut step, mut best) = (0, optimiser.mean_weights());
+        let (mut step, mut best) = (0, copied(&optimiser)?);
         if let Some((saved, tensors)) = state {
             step = saved;
             optimiser.restore(step, &variables, |name| tensors.get(name).and_then(|tensor| tensor.to_device(&device).ok()))?;
-            best = state::load_model(&training.folder, &device)?.unwrap_or_else(|| optimiser.mean_weights());
+            best = match state::load_model(&training.folder, &device)? {
+                Some(model) => model,
+                None => copied(&optimiser)?,
+            };
         }
         let curve = Curve::open(&training.folder.join("curve.csv"), step)?;
         let seconds = curve.points().last().map_or(0.0, |point| point.seconds);
@@ -184,7 +187,7 @@ impl<T: Task> Trainer<T> {
                 let (validation, zero) = self.validate(&validation)?;
                 let loss = sum / f64::from(count);
                 if self.curve.is_lowest(validation) {
-                    self.best = self.optimiser.mean_weights();
+                    self.best = copied(&self.optimiser)?;
                 }
                 self.curve.push(CurvePoint { step: self.step, seconds: self.seconds, rate, loss, validation, zero });
                 row = self.curve.points().last();
@@ -277,4 +280,9 @@ impl<T: Task> Trainer<T> {
         self.curve.save(folder)?;
         state::save_state(folder, self.step, self.optimiser.state()?)
     }
+}
+
+/// The running mean of the weights as it is now; the optimiser's own moves on in place.
+fn copied(optimiser: &AdamW) -> Result<BTreeMap<String, Tensor>> {
+    optimiser.mean_weights().into_iter().map(|(name, mean)| Ok((name, mean.copy()?))).collect()
 }
