@@ -312,6 +312,12 @@ impl PerceiverConfig {
         self.id2label.as_ref().map_or(2, BTreeMap::len)
     }
 
+    /// The classes' names by their numbers; one without a name is `LABEL_3`, after its number.
+    pub fn label_names(&self) -> Vec<String> {
+        let given = |number: usize| self.id2label.as_ref()?.get(&number.to_string()).cloned();
+        (0..self.num_labels()).map(|number| given(number).unwrap_or_else(|| format!("LABEL_{number}"))).collect()
+    }
+
     /// Checks every field against what the family accepts.
     ///
     /// # Errors

@@ -29,10 +29,8 @@ enum Meaning {
 }
 
 impl Classes {
-    /// The classes of `id2label` in the order of their numbers; one without a name is `LABEL_3`, after its number.
+    /// The classes of `id2label` in the order of their numbers.
     pub(crate) fn new(config: &PerceiverConfig) -> Self {
-        let given = |number: usize| config.id2label.as_ref()?.get(&number.to_string());
-        let name = |number: usize| given(number).map_or_else(|| format!("LABEL_{number}").into(), |name| name.as_str().into());
         let meaning = match (config.problem_type, config.num_labels()) {
             (Some(ProblemType::Regression), _) => Meaning::Number,
             (Some(ProblemType::MultiLabelClassification), _) | (None, 1) => Meaning::EachAlone,
@@ -40,7 +38,7 @@ impl Classes {
             (Some(ProblemType::SingleLabelClassification), 1) => Meaning::EachAlone,
             (Some(ProblemType::SingleLabelClassification) | None, _) => Meaning::OneOfAll,
         };
-        Self { names: (0..config.num_labels()).map(name).collect(), meaning }
+        Self { names: config.label_names().into_iter().map(Arc::from).collect(), meaning }
     }
 
     /// The classes' names by their numbers.

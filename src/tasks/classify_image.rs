@@ -76,13 +76,17 @@ impl ClassifyImage {
     /// # Errors
     /// For a picture of which nothing is left by the crop.
     pub fn images(&self, pictures: &[&Picture]) -> Result<Tensor> {
-        let images = pictures.iter().map(|picture| self.image(picture)).collect::<Result<Vec<_>>>()?;
+        let images = pictures.iter().map(|picture| preprocess_picture(picture, &self.processor)).collect::<Result<Vec<_>>>()?;
         Ok(Tensor::stack(&images, 0)?.to_device(&self.device)?)
     }
+}
 
-    /// 3 × Y × X. The colours go in first: rows first, a picture of one or three rows would be taken for one of as many colours.
-    fn image(&self, picture: &Picture) -> Result<Tensor> {
-        let pixels = Tensor::from_slice(picture.rgb(), (picture.height(), picture.width(), 3), &Device::Cpu)?;
-        self.processor.preprocess(&pixels.permute((2, 0, 1))?)
-    }
+/// What an image classifier with this `processor` takes for a picture: 3 × Y × X, cropped, resized and normalised.
+///
+/// # Errors
+/// For a picture of which nothing is left by the crop.
+pub fn preprocess_picture(picture: &Picture, processor: &PerceiverImageProcessor) -> Result<Tensor> {
+    let pixels = Tensor::from_slice(picture.rgb(), (picture.height(), picture.width(), 3), &Device::Cpu)?;
+    // The colours go in first: rows first, a picture of one or three rows would be taken for one of as many colours.
+    processor.preprocess(&pixels.permute((2, 0, 1))?)
 }

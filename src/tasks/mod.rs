@@ -16,7 +16,7 @@ mod task;
 mod text;
 
 pub use autoencode::{Autoencode, Latents};
-pub use classify_image::ClassifyImage;
+pub use classify_image::{ClassifyImage, preprocess_picture};
 pub use classify_text::ClassifyText;
 pub use clip_inputs::{ClipInputs, ClipPreprocessor, Framing};
 pub use fill_mask::{FillMask, MaskedText};

@@ -103,7 +103,7 @@ impl AvTrainer {
     /// # Errors
     /// When a file cannot be written, or what the tensor library says.
     pub fn calibrate(&mut self, count: u64) -> Result<()> {
-        let model = Autoencode::new(self.mean_model()?, self.task.config.clone(), self.device.clone(), String::new());
+        let model = Autoencode::new(self.best_model()?, self.task.config.clone(), self.device.clone(), String::new());
         let windows = self.task.windows(self.training.held_out());
         // Behind those of the validation.
         let scores = AvScores::measure(&model, &windows, VALIDATION..VALIDATION + count, CALIBRATED_AT_ONCE)?;

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
 
-use super::LabelScore;
+use super::{
+    LabelScore,
+    log_spectrum::{Spectra, Spectrogram, log_spectral_distance, mean_spectrum},
+    ssim::structural_similarity,
+};
 use crate::{
     error::{Error, Result},
     media::Clip,
@@ -30,6 +34,14 @@ pub struct AvScores {
     pub audio_mse: f64,
     /// The mean square of the samples: the error of silence.
     pub audio_power: f64,
+    /// The mean structural similarity of the pictures' brightness (SSIM), 1 where they are the same.
+    pub video_ssim: f64,
+    /// The mean log-spectral distance of the sound in dB, below which all of −80 dB and less counts alike.
+    pub log_spectral_distance: f64,
+    /// That of silence.
+    pub silence_distance: f64,
+    /// That of a sound that always has the mean spectrum of these very windows.
+    pub mean_spectrum_distance: f64,
 }
 
 impl AvScores {
@@ -45,7 +57,10 @@ impl AvScores {
         let classes = model.label_names().iter().map(fault).collect::<Result<Vec<_>>>()?;
         let judged = |(name, _): &(Arc<str>, Fault)| JudgedLabel { name: name.clone(), windows: Vec::new() };
         let mut labels: Vec<JudgedLabel> = classes.iter().map(judged).collect();
-        let (mut video_mse, mut audio_mse, mut audio_power) = (0.0, 0.0, 0.0);
+        let (mut video_mse, mut audio_mse, mut audio_power, mut video_ssim) = (0.0, 0.0, 0.0, 0.0);
+        let shape = model.preprocessor(Framing::default()).shape();
+        let spectra = Spectra::new(shape.sample_rate, shape.samples());
+        let (mut own, mut reconstructed) = (Spectrogram::new(), Spectrogram::new());
         let count = numbers.end.saturating_sub(numbers.start);
         for start in (numbers.start..numbers.end).step_by(batch.max(1)) {
             let made: Vec<FaultyWindow> =
@@ -65,10 +80,23 @@ impl AvScores {
                 audio_mse += ReconstructionError::of_audio(&inputs[at], &audio[at])?.mse;
                 let power: f64 = window.samples.iter().map(|&sample| f64::from(sample).powi(2)).sum();
                 audio_power += power / window.samples.len() as f64;
+                video_ssim += similarity(window, &video[at]);
+                own.extend(spectra.of(&window.samples));
+                reconstructed.extend(spectra.of(&audio[at]));
             }
         }
         let mean = |sum: f64| sum / count.max(1) as f64;
-        Ok(Self { labels, video_mse: mean(video_mse), audio_mse: mean(audio_mse), audio_power: mean(audio_power) })
+        let constant = |spectrum: &Vec<f32>| log_spectral_distance(own.iter().map(|own| (own, spectrum)));
+        Ok(Self {
+            labels,
+            video_mse: mean(video_mse),
+            audio_mse: mean(audio_mse),
+            audio_power: mean(audio_power),
+            video_ssim: mean(video_ssim),
+            log_spectral_distance: log_spectral_distance(own.iter().zip(&reconstructed)),
+            silence_distance: constant(&spectra.silence()),
+            mean_spectrum_distance: constant(&mean_spectrum(&own)),
+        })
     }
 
     /// The measures of each label, at the threshold that `thresholds` has for it, else 0.5.
@@ -91,6 +119,18 @@ impl AvScores {
     pub fn audio_snr(&self) -> f64 {
         10.0 * (self.audio_power / self.audio_mse).log10()
     }
+}
+
+/// The mean structural similarity of a window's pictures and those that the model gave, T × Y × X × 3 levels.
+fn similarity(window: &FaultyWindow, levels: &[f32]) -> f64 {
+    let brightness = |colours: [f64; 3]| 0.299 * colours[0] + 0.587 * colours[1] + 0.114 * colours[2];
+    let similar = window.pictures.iter().zip(levels.chunks_exact(levels.len() / window.pictures.len().max(1)));
+    let similar = similar.map(|(picture, levels)| {
+        let own = picture.rgb().chunks_exact(3).map(|rgb| brightness([0, 1, 2].map(|colour| f64::from(rgb[colour]) / 255.0)));
+        let given = levels.chunks_exact(3).map(|rgb| brightness([0, 1, 2].map(|colour| f64::from(rgb[colour].clamp(0.0, 1.0)))));
+        structural_similarity(&own.collect::<Vec<_>>(), &given.collect::<Vec<_>>(), picture.width())
+    });
+    similar.sum::<f64>() / window.pictures.len().max(1) as f64
 }
 
 fn inputs(model: &Autoencode, window: &FaultyWindow) -> Result<ClipInputs> {

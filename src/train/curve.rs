@@ -65,9 +65,17 @@ impl Curve {
         &self.points
     }
 
-    /// Adds a row.
+    /// Adds a row, rounded as it is written: a curve that is read again is the same.
     pub fn push(&mut self, point: CurvePoint) {
-        self.points.push(point);
+        let CurvePoint { step, seconds, rate, loss, validation, zero } = point;
+        let [loss, validation, zero] = [loss, validation, zero].map(rounded);
+        self.points.push(CurvePoint { step, seconds: (seconds * 10.0).round() / 10.0, rate, loss, validation, zero });
+    }
+
+    /// Whether no row so far has a lower validation.
+    pub fn is_lowest(&self, validation: f64) -> bool {
+        // In this order NaN is above every number.
+        self.points.iter().all(|point| rounded(validation).total_cmp(&point.validation).is_le())
     }
 
     /// Writes `curve.csv` and `curve.png` into `folder`.
@@ -118,6 +126,11 @@ impl Curve {
     }
 }
 
+/// To the five decimals of the file.
+fn rounded(loss: f64) -> f64 {
+    (loss * 1e5).round() / 1e5
+}
+
 /// A line two pixels wide.
 fn line(picture: &mut Picture, from: (f64, f64), to: (f64, f64), colour: [u8; 3]) {
     let steps = (to.0 - from.0).abs().max((to.1 - from.1).abs()).ceil().max(1.0) as usize;
@@ -142,6 +155,7 @@ mod tests {
         curve.save(folder.path()).unwrap();
         let read = Curve::open(&folder.path().join("curve.csv"), 20).unwrap();
         assert_eq!(read.points(), [point(10), point(20)]);
+        assert!(curve.is_lowest(1.5) && curve.is_lowest(1.500_004) && !curve.is_lowest(1.500_006) && !curve.is_lowest(f64::NAN));
         assert!(Picture::open(folder.path().join("curve.png")).unwrap().rgb().contains(&VALIDATION[0]));
     }
 }

@@ -75,11 +75,11 @@ impl AdamW {
             squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
         }
         let norm = squares.sqrt();
+        self.step += 1;
         if !norm.is_finite() {
             // A step along such a gradient would end the training; the next batch decides.
             return Ok(norm);
         }
-        self.step += 1;
         let clip = if norm > max_norm { max_norm / norm } else { 1.0 };
         let corrections = [beta1, beta2].map(|beta| 1.0 - beta.powf(self.step as f64));
         // Early on, the running mean is the mean of all weights so far: the first ones would weigh on it for long.
@@ -105,7 +105,7 @@ impl AdamW {
         Ok(loss.to_scalar()?)
     }
 
-    /// Steps taken.
+    /// Steps taken, those that were left out for a gradient that is not finite among them.
     pub fn steps(&self) -> u64 {
         self.step
     }

@@ -1,14 +1,14 @@
 //! What training leaves on disk beside the model ([`checkpoint::save`](crate::checkpoint::save)): what is needed to go on.
 //!
 //! ```text
-//! config.json  model.safetensors        the model: the running mean of the weights
+//! config.json  model.safetensors        the model: the running mean of the weights where its validation was lowest
 //! training.safetensors  curve.csv       the optimiser's state with its step, and the learning curve
 //! curve.png                             the curve to look at
 //! ```
 
 use std::{collections::BTreeMap, io::Write, path::Path};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use crate::{
     error::{Error, Result},
@@ -37,4 +37,15 @@ pub(super) fn load_state(folder: &Path) -> Result<Option<(u64, BTreeMap<String, 
     let step = tensors.get(STEP).ok_or_else(|| broken("no state of a training: tensor `step` is missing".into()))?;
     let step = step.to_vec1::<i64>()?.first().copied().unwrap_or_default();
     Ok(Some((step as u64, tensors.into_iter().collect())))
+}
+
+/// The model that was saved last, in float32, if the folder has one.
+pub(super) fn load_model(folder: &Path, device: &Device) -> Result<Option<BTreeMap<String, Tensor>>> {
+    let path = folder.join("model.safetensors");
+    if !path.exists() {
+        return Ok(None);
+    }
+    let tensors = candle_core::safetensors::load(&path, device).map_err(|e| Error::format(&path, e.to_string()))?;
+    let tensors = tensors.into_iter().map(|(name, tensor)| Ok((name, tensor.to_dtype(DType::F32)?)));
+    Ok(Some(tensors.collect::<Result<_>>()?))
 }

@@ -1,6 +1,6 @@
 //! The loop of every training: batches, gradients, the learning curve, and what is saved.
 
-use std::{fmt::Debug, ops::ControlFlow, ops::Range, path::PathBuf, thread, time::Instant};
+use std::{collections::BTreeMap, fmt::Debug, ops::ControlFlow, ops::Range, path::PathBuf, thread, time::Instant};
 
 use candle_core::{DType, Device, Tensor, backprop::GradStore};
 use crossbeam_channel::{Receiver, bounded};
@@ -46,6 +46,22 @@ pub trait Task: Clone + Debug + Send + Sync + 'static {
     /// # Errors
     /// What the tensor library says.
     fn blind_loss(&self, batch: &Self::Batch) -> Result<f64>;
+
+    /// Sets variables that do not begin by chance, as those of a model that is trained further. A training that goes on does not ask.
+    ///
+    /// # Errors
+    /// When the values do not fit.
+    fn begin(&self, _variables: &Variables) -> Result<()> {
+        Ok(())
+    }
+
+    /// Batches that are never trained on, each counting alike. By default the first examples of a seed of their own.
+    ///
+    /// # Errors
+    /// What [`batch`](Self::batch) says.
+    fn validation(&self, training: &Training, device: &Device) -> Result<Vec<Self::Batch>> {
+        (0..VALIDATION / 8).map(|part| self.batch(training.held_out(), part * 8..(part + 1) * 8, device)).collect()
+    }
 }
 
 /// How to train, and for how long.
@@ -90,11 +106,12 @@ pub struct Trainer<T: Task> {
     variables: Variables,
     model: T::Model,
     optimiser: AdamW,
+    /// The running mean of the weights where its validation was lowest: what is saved as the model.
+    best: BTreeMap<String, Tensor>,
     curve: Curve,
     seconds: f64,
     step: u64,
-    /// One for each part of a batch, of one thread each: parts side by side keep the processor busier than the small operations of
-    /// one part spread over it.
+    /// One for each part of a batch: parts side by side keep the processor busier than the small operations of one part spread over it.
     workers: Vec<ThreadPool>,
 }
 
@@ -113,18 +130,28 @@ impl<T: Task> Trainer<T> {
         std::fs::create_dir_all(&training.folder).map_err(Error::io(&training.folder))?;
         let variables = Variables::new(training.seed, &device);
         let model = task.model(&variables.weights(task.config().initializer_range))?;
+        let state = state::load_state(&training.folder)?;
+        if state.is_none() {
+            task.begin(&variables)?;
+        }
         let mut optimiser = AdamW::new(AdamWOptions::default(), &variables)?;
-        let mut step = 0;
-        if let Some((saved, tensors)) = state::load_state(&training.folder)? {
+        let (mut step, mut best) = (0, copied(&optimiser)?);
+        if let Some((saved, tensors)) = state {
             step = saved;
             optimiser.restore(step, &variables, |name| tensors.get(name).and_then(|tensor| tensor.to_device(&device).ok()))?;
+            best = match state::load_model(&training.folder, &device)? {
+                Some(model) => model,
+                None => copied(&optimiser)?,
+            };
         }
         let curve = Curve::open(&training.folder.join("curve.csv"), step)?;
         let seconds = curve.points().last().map_or(0.0, |point| point.seconds);
         let refused = |e: rayon::ThreadPoolBuildError| Error::option("threads", training.threads, format!("fewer ({e})"));
-        let workers = (0..training.threads).map(|_| ThreadPoolBuilder::new().num_threads(1).build().map_err(refused));
+        let parts = training.threads.min(training.batch);
+        let worker = || ThreadPoolBuilder::new().num_threads(training.threads / parts).build().map_err(refused);
+        let workers = (0..parts).map(|_| worker());
         let workers = workers.collect::<Result<_>>()?;
-        Ok(Self { task, training, device, variables, model, optimiser, curve, seconds, step, workers })
+        Ok(Self { task, training, device, variables, model, optimiser, best, curve, seconds, step, workers })
     }
 
     /// Parameters of the model.
@@ -145,7 +172,7 @@ impl<T: Task> Trainer<T> {
     pub fn run(&mut self, mut watch: impl FnMut(u64, f64, Option<&CurvePoint>) -> ControlFlow<()>) -> Result<()> {
         let schedule =
             Schedule { peak: self.training.rate, warmup: (self.training.steps / 50).max(1), steps: self.training.steps };
-        let validation = self.validation_batches()?;
+        let validation = self.task.validation(&self.training, &self.device)?;
         let batches = self.batches();
         let (mut sum, mut count, mut begun) = (0f64, 0u32, Instant::now());
         while self.step < self.training.steps {
@@ -159,6 +186,9 @@ impl<T: Task> Trainer<T> {
                 self.seconds += begun.elapsed().as_secs_f64();
                 let (validation, zero) = self.validate(&validation)?;
                 let loss = sum / f64::from(count);
+                if self.curve.is_lowest(validation) {
+                    self.best = copied(&self.optimiser)?;
+                }
                 self.curve.push(CurvePoint { step: self.step, seconds: self.seconds, rate, loss, validation, zero });
                 row = self.curve.points().last();
                 self.save()?;
@@ -207,7 +237,7 @@ impl<T: Task> Trainer<T> {
         let (sender, receiver) = bounded(AHEAD);
         let (task, seed, device) = (self.task.clone(), self.training.seed, self.device.clone());
         let (first, last, size) = (self.step, self.training.steps, self.training.batch as u64);
-        let parts = self.training.threads as u64;
+        let parts = self.workers.len() as u64;
         thread::spawn(move || {
             for step in first..last {
                 let bounds: Vec<u64> = (0..=parts).map(|part| step * size + part * size / parts).collect();
@@ -222,14 +252,9 @@ impl<T: Task> Trainer<T> {
         receiver
     }
 
-    fn validation_batches(&self) -> Result<Vec<T::Batch>> {
-        let part = |part: u64| self.task.batch(self.training.held_out(), part * 8..(part + 1) * 8, &self.device);
-        (0..VALIDATION / 8).map(part).collect()
-    }
-
     /// The loss of the running mean of the weights, and that of a blind answer.
     fn validate(&self, batches: &[T::Batch]) -> Result<(f64, f64)> {
-        let model = self.mean_model()?;
+        let model = self.model_of(self.optimiser.mean_weights())?;
         let (mut sum, mut blind) = (0.0, 0.0);
         for batch in batches {
             sum += f64::from(self.task.loss(&model, batch)?.to_scalar::<f32>()?);
@@ -238,16 +263,26 @@ impl<T: Task> Trainer<T> {
         Ok((sum / batches.len() as f64, blind / batches.len() as f64))
     }
 
-    /// The model of the running mean of the weights: what is saved.
-    pub(super) fn mean_model(&self) -> Result<T::Model> {
-        let mean = self.optimiser.mean_weights().into_iter().collect();
-        self.task.model(&Weights::new(candle_nn::VarBuilder::from_tensors(mean, DType::F32, &self.device), 0.0))
+    /// The model that is saved.
+    pub(super) fn best_model(&self) -> Result<T::Model> {
+        self.model_of(self.best.clone())
     }
 
+    fn model_of(&self, weights: BTreeMap<String, Tensor>) -> Result<T::Model> {
+        let weights = candle_nn::VarBuilder::from_tensors(weights.into_iter().collect(), DType::F32, &self.device);
+        self.task.model(&Weights::new(weights, 0.0))
+    }
+
+    /// The state comes last: a training that is killed in between goes on from the state before, and writes the rest again.
     pub(super) fn save(&self) -> Result<()> {
         let Training { folder, dtype, .. } = &self.training;
-        checkpoint::save(folder, self.task.config(), &self.optimiser.mean_weights(), *dtype)?;
-        state::save_state(folder, self.step, self.optimiser.state()?)?;
-        self.curve.save(folder)
+        checkpoint::save(folder, self.task.config(), &self.best, *dtype)?;
+        self.curve.save(folder)?;
+        state::save_state(folder, self.step, self.optimiser.state()?)
     }
+}
+
+/// The running mean of the weights as it is now; the optimiser's own moves on in place.
+fn copied(optimiser: &AdamW) -> Result<BTreeMap<String, Tensor>> {
+    optimiser.mean_weights().into_iter().map(|(name, mean)| Ok((name, mean.copy()?))).collect()
 }

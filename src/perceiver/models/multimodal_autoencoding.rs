@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
 
 use super::{ForwardOptions, ModelOutput, PerceiverModel};
 use crate::{
@@ -85,6 +86,17 @@ impl PerceiverForMultimodalAutoencoding {
             postprocessor: postprocessor(config, &weights.pp("output_postprocessor"))?,
             preprocessor,
         })
+    }
+
+    /// Channels of the widest token of sound or video. The label's token has one for each class: as long as these are fewer, their number
+    /// changes nothing but the label's own head.
+    ///
+    /// # Errors
+    /// When the configuration does not fit together.
+    pub fn media_channels(config: &PerceiverConfig) -> Result<usize> {
+        let one_class = PerceiverConfig { id2label: Some([("0".to_owned(), String::new())].into()), ..config.clone() };
+        let nothing = Weights::new(VarBuilder::zeros(DType::F32, &Device::Cpu), 0.0);
+        Ok(preprocessor(&one_class, &nothing)?.num_channels() - INPUT_PADDING)
     }
 
     /// T, Y, X of the video queries.

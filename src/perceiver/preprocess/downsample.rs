@@ -36,8 +36,18 @@ impl Conv2dDownsample {
             Some(norm) => norm.forward_t(&x, false)?,
             None => x,
         };
-        Ok(x.relu()?.max_pool2d_with_stride(3, 2)?)
+        max_pool(&max_pool(&x.relu()?, 2)?, 3)
     }
+}
+
+/// The highest of three neighbours on an axis, of every second three. Made of selections, because the tensor library's own pooling has no
+/// gradient where windows overlap.
+fn max_pool(x: &Tensor, axis: usize) -> Result<Tensor> {
+    let count = (x.dim(axis)?.saturating_sub(3) / 2 + 1) as u32;
+    let neighbour = |first: u32| -> candle_core::Result<Tensor> {
+        x.index_select(&Tensor::arange_step(first, first + 2 * count, 2, x.device())?, axis)
+    };
+    Ok(neighbour(0)?.maximum(&neighbour(1)?)?.maximum(&neighbour(2)?)?)
 }
 
 fn batch_norm(channels: usize, weights: &Weights<'_>) -> Result<BatchNorm> {
@@ -49,4 +59,25 @@ fn batch_norm(channels: usize, weights: &Weights<'_>) -> Result<BatchNorm> {
         weights.get_constant(channels, "bias", 0.0)?,
         1e-5,
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+
+    #[test]
+    fn the_pool_is_the_librarys_and_has_a_gradient() {
+        for (rows, columns) in [(7, 8), (3, 5), (12, 9)] {
+            let x = Var::randn(0f32, 1.0, (2, 3, rows, columns), &Device::Cpu).unwrap();
+            let pooled = max_pool(&max_pool(&x, 2).unwrap(), 3).unwrap();
+            let expected = x.max_pool2d_with_stride(3, 2).unwrap();
+            let values = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            assert_eq!((pooled.dims(), values(&pooled)), (expected.dims(), values(&expected)));
+            let gradients = pooled.sum_all().unwrap().backward().unwrap();
+            let sum: f32 = values(gradients.get(&x).unwrap()).iter().sum();
+            assert_eq!(sum as usize, pooled.elem_count());
+        }
+    }
 }

@@ -10,6 +10,8 @@ use perceiverflow::{
     tasks::{Autoencode, Framing, Region, VideoQueries},
 };
 
+#[cfg(feature = "train")]
+pub(crate) use self::reading::windows_to_train_on;
 pub(crate) use self::{
     reading::{Encoded, Windows},
     reconstruction::{Kind, Reconstruction},
@@ -17,7 +19,7 @@ pub(crate) use self::{
 use crate::model::ModelArguments;
 
 /// How windows are cut.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Windows")]
 pub(crate) struct ClipArguments {
     /// Frames from the start of a window to the start of the next, 1 or more: fewer than a window has overlap, more leave media out

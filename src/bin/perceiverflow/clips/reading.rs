@@ -25,6 +25,32 @@ use crate::{
 /// Windows that may wait for the model, besides those of its next call.
 const QUEUE: usize = 2;
 
+/// Windows of one file that are trained on, about: those of a longer file lie further apart.
+#[cfg(feature = "train")]
+const PLACES: u64 = 32;
+
+/// The windows of a file to train on. Without a stride they overlap by half, so that there are more of them.
+#[cfg(feature = "train")]
+pub(crate) fn windows_to_train_on(
+    path: &Path,
+    arguments: &ClipArguments,
+    preprocessor: ClipPreprocessor,
+) -> Result<Vec<ClipInputs>> {
+    let shape = preprocessor.shape();
+    let mut reader = MediaReader::open(path, shape.sample_rate)?;
+    let mut options = arguments.options(&shape, reader.video_format().is_some(), reader.has_sound());
+    if arguments.stride_frames.is_none() {
+        let frames = reader.duration().map_or(0, |duration| shape.place_of(duration) / shape.samples_per_frame as u64);
+        options.stride_frames = ((frames / PLACES) as usize).max(shape.frames.div_ceil(2));
+    }
+    let (mut cutter, mut windows) = (ClipWindow::new(shape, options)?, Vec::new());
+    cut_all(&mut reader, &mut cutter, preprocessor, |window| {
+        windows.push(window.inputs);
+        true
+    })?;
+    Ok(windows)
+}
+
 /// One window, ready for the model.
 #[derive(Debug)]
 struct Window {
@@ -148,32 +174,40 @@ fn send_all(
     preprocessor: ClipPreprocessor,
     windows: &Sender<Result<Window>>,
 ) -> (ClipStats, u64) {
-    let pass_on = |cutter: &mut ClipWindow| -> Result<bool> {
+    let read = cut_all(&mut reader, &mut cutter, preprocessor, |window| windows.send(Ok(window)).is_ok());
+    if let Err(error) = read {
+        // Nobody listens when this cannot be said.
+        let _ = windows.send(Err(error));
+    }
+    (cutter.stats(), reader.damaged())
+}
+
+/// Hands every window of a file to `take`, until that wants no more.
+fn cut_all(
+    reader: &mut MediaReader,
+    cutter: &mut ClipWindow,
+    preprocessor: ClipPreprocessor,
+    mut take: impl FnMut(Window) -> bool,
+) -> Result<()> {
+    let mut pass_on = |cutter: &mut ClipWindow| -> Result<bool> {
         while let Some(clip) = cutter.next()? {
             let window = Window { time: clip.time, duration: clip.duration, inputs: preprocessor.preprocess(&clip)? };
-            if windows.send(Ok(window)).is_err() {
+            if !take(window) {
                 return Ok(false);
             }
         }
         Ok(true)
     };
-    let mut run = || -> Result<()> {
-        while let Some(media) = reader.next_media()? {
-            match media {
-                Media::Frame(frame) => cutter.push_frame(frame)?,
-                Media::Audio(chunk) => cutter.push_audio(chunk)?,
-            }
-            if !pass_on(&mut cutter)? {
-                return Ok(());
-            }
+    while let Some(media) = reader.next_media()? {
+        match media {
+            Media::Frame(frame) => cutter.push_frame(frame)?,
+            Media::Audio(chunk) => cutter.push_audio(chunk)?,
         }
-        cutter.finish(ClipStream::Video);
-        cutter.finish(ClipStream::Audio);
-        pass_on(&mut cutter).map(drop)
-    };
-    if let Err(error) = run() {
-        // Nobody listens when this cannot be said.
-        let _ = windows.send(Err(error));
+        if !pass_on(cutter)? {
+            return Ok(());
+        }
     }
-    (cutter.stats(), reader.damaged())
+    cutter.finish(ClipStream::Video);
+    cutter.finish(ClipStream::Audio);
+    pass_on(cutter).map(drop)
 }

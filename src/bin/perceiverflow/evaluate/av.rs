@@ -1,6 +1,8 @@
 //! `perceiverflow evaluate av`.
 
-use std::{fmt::Write as _, sync::Arc};
+#[cfg(feature = "video-file")]
+use std::path::PathBuf;
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 
 use clap::Args;
 use perceiverflow::{
@@ -11,18 +13,37 @@ use perceiverflow::{
 };
 use serde_json::{Value, json};
 
+#[cfg(feature = "video-file")]
+use super::clean::{self, CleanFile};
+use super::ffmpeg::{DETECTORS, Detector, Findings};
+#[cfg(feature = "video-file")]
+use crate::clips::ClipArguments;
 use crate::{model::ModelArguments, output, train::Textures};
 
 /// Measure a multimodal model on generated windows whose labels are known.
 ///
-/// For each label: precision, recall and F1 at the model's own threshold, and average precision. Over all windows: the peak signal-to-noise
-/// ratio (PSNR) of the reconstructed video and the signal-to-noise ratio (SNR) of the sound, which is 0 dB for silence.
+/// For each label: precision, recall and F1 at the model's own threshold, and average precision. Over all windows: of the reconstructed
+/// video the peak signal-to-noise ratio (PSNR) and the structural similarity (SSIM), of the sound the signal-to-noise ratio (SNR), which is
+/// 0 dB for silence, and the log-spectral distance, beside that of silence and of the mean spectrum. Beside black, freeze and silence stands
+/// what blackdetect, freezedetect and silencedetect of the program ffmpeg say of the same windows, where it is installed.
+///
+/// With files, these are taken for clean, and what the model finds wrong with them is counted.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   perceiverflow evaluate av --model my-av
-  perceiverflow evaluate av --model my-av --textures other-pictures/ --windows 2000 --json")]
+  perceiverflow evaluate av --model my-av --textures other-pictures/ --windows 2000 --json
+  perceiverflow evaluate av --model my-av clean.mp4 speech.wav")]
 pub(crate) struct AvArguments {
+    /// Video or sound files with nothing wrong, to count false labels on instead
+    #[cfg(feature = "video-file")]
+    #[arg(value_name = "FILE", conflicts_with_all = ["windows", "seed", "textures", "share"])]
+    files: Vec<PathBuf>,
+
+    #[cfg(feature = "video-file")]
+    #[command(flatten)]
+    clips: ClipArguments,
+
     /// Windows to measure
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     windows: u64,
@@ -45,11 +66,20 @@ pub(crate) struct AvArguments {
 impl AvArguments {
     pub(super) fn run(&self) -> Result<()> {
         let model = Autoencode::of(&self.model.checkpoint()?, self.model.device, self.model.precision)?;
+        #[cfg(feature = "video-file")]
+        if !self.files.is_empty() {
+            let of = |path: &PathBuf| CleanFile::of(path, &model, &self.clips, &self.model);
+            let files = self.files.iter().map(of).collect::<Result<Vec<_>>>()?;
+            let report = if self.json { clean::json(self.model.name(), model.hash(), &files) } else { clean::table(&files) };
+            return output::report(&report);
+        }
         let preprocessor = model.preprocessor(Framing::default());
         let library = self.textures.library_of_windows(preprocessor.side())?;
         let windows = FaultyWindows::new(library, preprocessor.shape(), preprocessor.side(), self.seed);
         let scores = AvScores::measure(&model, &windows, 0..self.windows, self.model.batch_size as usize)?;
+        let peers = Findings::of(&windows, preprocessor.shape(), preprocessor.side(), 0..self.windows)?;
         let report = Report {
+            peers: peers.map(|findings| Peer::all(&findings, &scores, model.thresholds())),
             model: self.model.name(),
             hash: model.hash(),
             labels: scores.scores(model.thresholds()),
@@ -66,6 +96,36 @@ struct Report<'a> {
     windows: u64,
     labels: Vec<(Arc<str>, LabelScore)>,
     scores: AvScores,
+    /// None where there is no program `ffmpeg`.
+    peers: Option<Vec<Peer>>,
+}
+
+/// A detector of FFmpeg's and the model on the windows that the detector is judged by.
+struct Peer {
+    detector: &'static str,
+    label: &'static str,
+    ffmpeg: LabelScore,
+    model: LabelScore,
+}
+
+impl Peer {
+    /// For each detector whose label the model has.
+    fn all(findings: &Findings, scores: &AvScores, thresholds: &BTreeMap<String, f32>) -> Vec<Self> {
+        let peer = |(number, detector): (usize, &Detector)| {
+            let label = detector.fault.name();
+            let judged = scores.labels.iter().find(|judged| &*judged.name == label)?;
+            let threshold = thresholds.get(label).copied().unwrap_or(0.5);
+            let said: Vec<bool> = judged.windows.iter().map(|(confidence, _)| *confidence >= threshold).collect();
+            let (ffmpeg, model) = findings.scores(number, &said);
+            Some(Self { detector: detector.name, label, ffmpeg, model })
+        };
+        DETECTORS.iter().enumerate().filter_map(peer).collect()
+    }
+
+    fn json(&self) -> Value {
+        let measures = |score: &LabelScore| json!({ "precision": score.precision, "recall": score.recall, "f1": score.f1 });
+        json!({ "detector": self.detector, "ffmpeg": measures(&self.ffmpeg), "model": measures(&self.model) })
+    }
 }
 
 impl Report<'_> {
@@ -91,7 +151,16 @@ impl Report<'_> {
             "labels": labels,
             "mean": mean,
             "video_psnr_db": self.scores.video_psnr(),
+            "video_ssim": self.scores.video_ssim,
             "audio_snr_db": self.scores.audio_snr(),
+            "audio_log_spectral_distance_db": {
+                "model": self.scores.log_spectral_distance,
+                "silence": self.scores.silence_distance,
+                "mean_spectrum": self.scores.mean_spectrum_distance,
+            },
+            "ffmpeg": self.peers.as_ref().map(|peers| {
+                peers.iter().map(|peer| (peer.label.to_owned(), peer.json())).collect::<serde_json::Map<_, _>>()
+            }),
         });
         format!("{report:#}\n")
     }
@@ -116,7 +185,28 @@ impl Report<'_> {
             [|score| score.precision, |score| score.recall, |score| score.f1, |score| score.average_precision];
         let [precision, recall, f1, ap] = means.map(|of| three(self.mean(of)));
         line("mean", [self.windows.to_string(), String::new(), precision, recall, f1, ap]);
-        let _ = writeln!(text, "video PSNR {:.2} dB, audio SNR {:.2} dB", self.scores.video_psnr(), self.scores.audio_snr());
+        match &self.peers {
+            None => text.push_str("ffmpeg: no such program on the PATH\n"),
+            Some(peers) => peers.iter().for_each(|Peer { detector, label, ffmpeg, model }| {
+                for (who, score) in [(*detector, ffmpeg), ("the model", model)] {
+                    let [precision, recall, f1] = [score.precision, score.recall, score.f1].map(three);
+                    let positives = score.positives;
+                    let _ = writeln!(text, "{label:12} {positives:>10} {who:>13}: P {precision}, R {recall}, F1 {f1}");
+                }
+            }),
+        }
+        let AvScores { video_ssim, log_spectral_distance, silence_distance, mean_spectrum_distance, .. } = self.scores;
+        let _ = writeln!(
+            text,
+            "video PSNR {:.2} dB, SSIM {video_ssim:.3}; audio SNR {:.2} dB",
+            self.scores.video_psnr(),
+            self.scores.audio_snr()
+        );
+        let _ = writeln!(
+            text,
+            "audio log-spectral distance {log_spectral_distance:.2} dB (silence {silence_distance:.2} dB, mean spectrum \
+             {mean_spectrum_distance:.2} dB)"
+        );
         text
     }
 }
@@ -134,8 +224,20 @@ mod tests {
             judged("hum", [(0.9, false), (0.2, true)]),
             judged("pan", [(0.1, false), (0.2, false)]),
         ];
-        let scores = AvScores { labels, video_mse: 0.01, audio_mse: 0.05, audio_power: 0.1 };
-        Report { model: "my-av", hash: "abc", windows: 2, labels: scores.scores(&Default::default()), scores }
+        let scores = AvScores {
+            labels,
+            video_mse: 0.01,
+            audio_mse: 0.05,
+            audio_power: 0.1,
+            video_ssim: 0.9,
+            log_spectral_distance: 7.5,
+            silence_distance: 40.0,
+            mean_spectrum_distance: 15.0,
+        };
+        let of = |windows| LabelScore::at(0.5, windows);
+        let (ffmpeg, ours) = (of(&[(1.0, true), (1.0, false)]), of(&[(1.0, true), (0.0, false)]));
+        let peers = Some(vec![Peer { detector: "blackdetect", label: "black", ffmpeg, model: ours }]);
+        Report { model: "my-av", hash: "abc", windows: 2, labels: scores.scores(&Default::default()), scores, peers }
     }
 
     #[test]
@@ -144,13 +246,17 @@ mod tests {
         assert_eq!((&value["labels"]["black"]["f1"], &value["labels"]["hum"]["f1"]), (&json!(1.0), &json!(0.0)));
         assert_eq!(value["mean"]["f1"], 0.5);
         assert_eq!(value["video_psnr_db"], 20.0);
+        assert_eq!((&value["ffmpeg"]["black"]["ffmpeg"]["precision"], &value["video_ssim"]), (&json!(0.5), &json!(0.9)));
         assert!((value["audio_snr_db"].as_f64().unwrap() - 3.01).abs() < 0.01);
     }
 
     #[test]
     fn the_table_has_a_line_for_each_label() {
         let table = report().table();
-        assert_eq!(table.lines().count(), 6, "{table}");
+        assert_eq!(table.lines().count(), 9, "{table}");
+        assert!(table.contains("blackdetect: P 0.500") && table.contains("silence 40.00 dB"), "{table}");
+        let without = Report { peers: None, ..report() };
+        assert!(without.table().contains("no such program"));
         assert!(table.contains("video PSNR 20.00 dB"), "{table}");
     }
 }

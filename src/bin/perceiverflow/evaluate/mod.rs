@@ -2,6 +2,12 @@
 
 #[cfg(feature = "train")]
 mod av;
+#[cfg(all(feature = "train", feature = "video-file"))]
+mod classify;
+#[cfg(all(feature = "train", feature = "video-file"))]
+mod clean;
+#[cfg(feature = "train")]
+mod ffmpeg;
 mod pairs;
 mod report;
 
@@ -27,6 +33,8 @@ pub(crate) enum Arguments {
     Flow(FlowArguments),
     #[cfg(feature = "train")]
     Av(av::AvArguments),
+    #[cfg(all(feature = "train", feature = "video-file"))]
+    Classify(classify::ClassifyArguments),
 }
 
 /// Measure an optical-flow model against known flow, beside the flow that is zero everywhere.
@@ -61,6 +69,8 @@ impl Arguments {
             Self::Flow(arguments) => arguments.run(),
             #[cfg(feature = "train")]
             Self::Av(arguments) => arguments.run(),
+            #[cfg(all(feature = "train", feature = "video-file"))]
+            Self::Classify(arguments) => arguments.run(),
         }
     }
 }

@@ -32,12 +32,14 @@ pub(crate) struct AvArgs {
     training: TrainingArgs,
 }
 
+/// The configuration of a small multimodal model.
+pub(super) fn small_config() -> Result<PerceiverConfig> {
+    serde_json::from_str(CONFIG).map_err(|e| Error::format("config.json", e.to_string()))
+}
+
 impl AvArgs {
     pub(super) fn run(self) -> Result<()> {
-        let config = match &self.config {
-            Some(path) => PerceiverConfig::open(path)?,
-            None => serde_json::from_str(CONFIG).map_err(|e| Error::format("config.json", e.to_string()))?,
-        };
+        let config = self.config.as_ref().map_or_else(small_config, PerceiverConfig::open)?;
         let library = self.textures.library_of_windows(config.image_size * config.multimodal.patch)?;
         self.training.train(AvTask::new(config, library)?)?.calibrate(CALIBRATION)
     }

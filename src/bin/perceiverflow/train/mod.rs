@@ -1,6 +1,8 @@
-//! `perceiverflow train`: models from synthetic data.
+//! `perceiverflow train`: models from synthetic data, and classifiers from files of one's own.
 
 mod av;
+#[cfg(feature = "video-file")]
+mod classify;
 mod flow;
 mod textures;
 
@@ -13,6 +15,8 @@ use perceiverflow::{
     train::{CurvePoint, Task, Trainer, Training},
 };
 
+#[cfg(feature = "video-file")]
+pub(crate) use classify::{CLIPS, PICTURES};
 pub(crate) use textures::Textures;
 
 /// Train a model.
@@ -20,17 +24,22 @@ pub(crate) use textures::Textures;
 pub(crate) enum TrainCommand {
     Flow(flow::FlowArgs),
     Av(av::AvArgs),
+    #[cfg(feature = "video-file")]
+    Classify(classify::ClassifyArgs),
 }
 
 pub(crate) fn run(command: TrainCommand) -> Result<()> {
     match command {
         TrainCommand::Flow(args) => args.run(),
         TrainCommand::Av(args) => args.run(),
+        #[cfg(feature = "video-file")]
+        TrainCommand::Classify(args) => args.run(),
     }
 }
 
 /// What every training has.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Training")]
 struct TrainingArgs {
     /// Folder for config.json, model.safetensors, curve.csv, curve.png and the state to go on from
     #[arg(long, value_name = "DIR")]
