@@ -35,11 +35,6 @@ impl<'a> Weights<'a> {
         self.folding == Folding::Auto && self.device().is_cpu()
     }
 
-    /// New variables get a deviation of at most `range`.
-    pub fn capped(self, range: f64) -> Self {
-        Self { deviation: self.deviation.min(range), ..self }
-    }
-
     /// The branch `name`.
     pub fn pp(&self, name: impl ToString) -> Self {
         Self { tensors: self.tensors.pp(name), ..self.clone() }
@@ -83,12 +78,14 @@ impl<'a> Weights<'a> {
         Ok(self.tensors.get_with_hints_dtype(shape, name, Init::Const(value), DType::F32)?)
     }
 
-    /// A linear layer from `from` to `to` channels: `weight` (to × from) and `bias` (to).
+    /// A linear layer from `from` to `to` channels: `weight` (to × from) and `bias` (to). A new one hands on no more variance than it is
+    /// given: its deviation is at most 1/√from.
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.
     pub fn linear(&self, from: usize, to: usize) -> Result<Linear> {
-        Ok(Linear { weight: self.matrix((to, from), "weight")?, bias: self.get_constant(to, "bias", 0.0)? })
+        let narrow = Self { deviation: self.deviation.min((from.max(1) as f64).powf(-0.5)), ..self.clone() };
+        Ok(Linear { weight: narrow.matrix((to, from), "weight")?, bias: self.get_constant(to, "bias", 0.0)? })
     }
 
     /// A layer norm over `channels`: `weight` and `bias`.

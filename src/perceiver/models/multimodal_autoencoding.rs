@@ -246,11 +246,9 @@ fn preprocessor(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Multi
         ..Default::default()
     };
     let of = |name: &str| weights.pp("modalities").pp(name);
-    // New features no larger than the pixels: among larger ones the positions beside them would be lost.
-    let stem = of(IMAGE).capped(1.0 / (pixels as f64).sqrt());
     let modalities = [
         (AUDIO, ModalityPreprocessor::Audio(AudioPreprocessor::new(&audio, &of(AUDIO))?)),
-        (IMAGE, ModalityPreprocessor::Image(ImagePreprocessor::new(image, &stem)?.into())),
+        (IMAGE, ModalityPreprocessor::Image(ImagePreprocessor::new(image, &of(IMAGE))?.into())),
         (LABEL, ModalityPreprocessor::OneHot(OneHotPreprocessor::new(config.num_labels()))),
     ];
     let mask_probs = [(AUDIO, 0.0), (IMAGE, 0.0), (LABEL, 1.0)];
