@@ -78,14 +78,12 @@ impl<'a> Weights<'a> {
         Ok(self.tensors.get_with_hints_dtype(shape, name, Init::Const(value), DType::F32)?)
     }
 
-    /// A linear layer from `from` to `to` channels: `weight` (to × from) and `bias` (to). A new one hands on no more variance than it is
-    /// given: its deviation is at most 1/√from.
+    /// A linear layer from `from` to `to` channels: `weight` (to × from) and `bias` (to).
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.
     pub fn linear(&self, from: usize, to: usize) -> Result<Linear> {
-        let narrow = Self { deviation: self.deviation.min((from.max(1) as f64).powf(-0.5)), ..self.clone() };
-        Ok(Linear { weight: narrow.matrix((to, from), "weight")?, bias: self.get_constant(to, "bias", 0.0)? })
+        Ok(Linear { weight: self.matrix((to, from), "weight")?, bias: self.get_constant(to, "bias", 0.0)? })
     }
 
     /// A layer norm over `channels`: `weight` and `bias`.

@@ -35,7 +35,7 @@ pub struct AvTask {
 }
 
 /// Pixels and patches of sound that are asked for in a step: the others of the window cost nothing.
-const PIXELS: usize = 160;
+const PIXELS: usize = 96;
 const PATCHES: usize = 12;
 /// How much the mean squared errors of levels and samples and the cross entropy of the labels count. The labels are what the model is
 /// asked for most, and the last to be learnt.
