@@ -9,7 +9,7 @@ use perceiverflow::{
 };
 
 use crate::{
-    asked::{Job, Reply, ReplyTicket},
+    asked::{self, Job, Reply, ReplyTicket},
     lock::lock,
     queue::Claim,
     settings::ModelSettings,
@@ -165,14 +165,23 @@ pub(crate) trait SharedModel: Sized + Send + Sync + 'static {
     }
 }
 
-/// How the worker of a model gathers its batches.
-pub(crate) fn worker_options(key: &Key, settings: &ModelSettings) -> WorkerOptions {
-    WorkerOptions {
+/// Starts the worker of a model with this hash; `ask` answers several questions in their order.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub(crate) fn spawn<M: SharedModel>(
+    key: &Key,
+    settings: &ModelSettings,
+    model_hash: Arc<str>,
+    mut ask: impl FnMut(&[&M::Question]) -> Result<Vec<M::Answer>> + Send + 'static,
+) -> Result<ModelWorker<M>> {
+    let options = WorkerOptions {
         name: key.model.clone(),
         capacity: CAPACITY,
         batch_size: settings.batch_size as usize,
         batch_timeout: settings.batch_timeout.into(),
-    }
+    };
+    Worker::spawn(&options, move |claims: &[Claim<Job<M::Question>>]| asked::answer(claims, &model_hash, &mut ask))
 }
 
 #[cfg(test)]

@@ -7,13 +7,12 @@ use std::{
 
 use perceiverflow::{
     Result,
-    engine::{Answer, Question, Worker},
+    engine::{Answer, Question},
     tasks::{Autoencode, ClipInputs, ClipPreprocessor, Framing, Head, VideoQueries},
 };
 
 use crate::{
-    asked,
-    models::{Key, ModelWorker, Registry, SharedModel, worker_options},
+    models::{self, Key, ModelWorker, Registry, SharedModel},
     settings::ModelSettings,
 };
 
@@ -45,10 +44,9 @@ impl SharedModel for MultimodalModel {
         let task = Arc::new(Autoencode::open(&key.model, key.device, key.precision)?);
         let encoding = warm_up(&task)?;
         let hash: Arc<str> = task.hash().into();
-        let (model, model_hash) = (task.clone(), hash.clone());
-        let worker = Worker::spawn(&worker_options(key, settings), move |claims: &[_]| {
-            asked::answer(claims, &model_hash, |questions| Question::answer(&model, questions))
-        })?;
+        let model = task.clone();
+        let ask = move |questions: &[&Question]| Question::answer(&model, questions);
+        let worker = models::spawn::<Self>(key, settings, hash.clone(), ask)?;
         Ok(Self { key: key.clone(), task, hash, encoding, worker })
     }
 

@@ -11,13 +11,12 @@ use std::{
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 
-use super::{settings::Settings, stream::Stream};
+use super::stream::Stream;
 use crate::{
     caps,
     element::{self, Base, ModelElement},
     lock::lock,
     names::Names,
-    settings,
 };
 
 /// The element's state. Only the streaming thread of `sink` cuts windows, asks the model and pushes; that of `audio_sink` hands its
@@ -75,32 +74,7 @@ impl ObjectSubclass for Classify {
     }
 }
 
-impl ObjectImpl for Classify {
-    fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(settings::Settings::<Settings>::properties);
-        &PROPERTIES
-    }
-
-    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        element::set_property(self, value, pspec);
-    }
-
-    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        element::property(self, pspec)
-    }
-
-    fn signals() -> &'static [glib::subclass::Signal] {
-        static SIGNALS: LazyLock<Vec<glib::subclass::Signal>> = LazyLock::new(element::reload_signal::<Classify>);
-        &SIGNALS
-    }
-
-    fn constructed(&self) {
-        self.parent_constructed();
-        self.base.add_pads(&*self.obj());
-    }
-}
-
-impl GstObjectImpl for Classify {}
+element::model_object!(Classify, element::reload_signal::<Classify>);
 
 impl ElementImpl for Classify {
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {

@@ -27,7 +27,6 @@ use crate::{
     models::SharedModel,
     multimodal::MultimodalModel,
     names::Names,
-    settings,
     stage::{Placed, Stage, WindowStage},
     tensor_bytes, times,
 };
@@ -52,27 +51,7 @@ impl ObjectSubclass for Decode {
     }
 }
 
-impl ObjectImpl for Decode {
-    fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(settings::Settings::<Settings>::properties);
-        &PROPERTIES
-    }
-
-    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        element::set_property(self, value, pspec);
-    }
-
-    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        element::property(self, pspec)
-    }
-
-    fn constructed(&self) {
-        self.parent_constructed();
-        self.stage.base.add_pads(&*self.obj());
-    }
-}
-
-impl GstObjectImpl for Decode {}
+element::model_object!(Decode, Vec::new);
 
 impl ElementImpl for Decode {
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {

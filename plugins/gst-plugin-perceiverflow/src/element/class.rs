@@ -3,7 +3,54 @@
 use gst::{glib, prelude::*, subclass::prelude::*};
 
 use super::{ModelElement, announce_latency, bus::stats, lock};
-use crate::models::SharedModel;
+use crate::{models::SharedModel, settings::Settings};
+
+/// Makes an element with a [`Base`](super::Base) a GObject: its properties, the given signals, and the pads that are always there. The
+/// traits are GLib's and the statics one for each class, so nothing generic can take the macro's place.
+macro_rules! model_object {
+    ($element:ident, $signals:expr) => {
+        impl ObjectImpl for $element {
+            fn properties() -> &'static [glib::ParamSpec] {
+                static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(element::properties::<$element>);
+                &PROPERTIES
+            }
+
+            fn signals() -> &'static [glib::subclass::Signal] {
+                static SIGNALS: LazyLock<Vec<glib::subclass::Signal>> = LazyLock::new($signals);
+                &SIGNALS
+            }
+
+            fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+                element::set_property(self, value, pspec);
+            }
+
+            fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+                element::property(self, pspec)
+            }
+
+            fn constructed(&self) {
+                self.parent_constructed();
+                element::add_pads(self);
+            }
+        }
+
+        impl GstObjectImpl for $element {}
+    };
+}
+pub(crate) use model_object;
+
+/// Every property of the element.
+pub(crate) fn properties<I: ModelElement>() -> Vec<glib::ParamSpec> {
+    Settings::<I::Own>::properties()
+}
+
+/// Adds the pads that are always there.
+pub(crate) fn add_pads<I: ModelElement>(imp: &I) {
+    let element = imp.obj();
+    for pad in [&imp.base().sinkpad, &imp.base().srcpad] {
+        element.upcast_ref::<gst::Element>().add_pad(pad).expect("a new element has no pad of that name");
+    }
+}
 
 /// Sets a property of the element.
 pub(crate) fn set_property<I: ModelElement>(imp: &I, value: &glib::Value, pspec: &glib::ParamSpec) {

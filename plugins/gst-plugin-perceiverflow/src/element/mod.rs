@@ -21,7 +21,7 @@ use perceiverflow::Result;
 pub(crate) use self::{
     asking::{ask, await_oldest, collect, collect_or_withdraw},
     bus::{announce_latency, broken, count_out, lose, lose_broken, post_result, refusal, warn_if_due},
-    class::{always, metadata, property, reload_signal, remove_pad, set_property, template},
+    class::{add_pads, always, metadata, model_object, properties, property, reload_signal, remove_pad, set_property, template},
     events::{learn_liveness, sink_query, source_event, source_query},
     states::change_state,
 };
@@ -306,13 +306,6 @@ impl<I: ModelElement> Base<I> {
             })
             .flags(flags)
             .build()
-    }
-
-    /// Adds the pads that are always there to their element.
-    pub(crate) fn add_pads(&self, element: &impl IsA<gst::Element>) {
-        for pad in [&self.sinkpad, &self.srcpad] {
-            element.add_pad(pad).expect("a new element has no pad of that name");
-        }
     }
 
     /// Adds the pad for results.

@@ -16,7 +16,6 @@ use super::{CAT, settings::Settings};
 use crate::{
     caps, element,
     multimodal::MultimodalModel,
-    settings,
     stage::{Placed, Stage, WindowStage},
     tensor_bytes,
 };
@@ -37,32 +36,7 @@ impl ObjectSubclass for Encode {
     }
 }
 
-impl ObjectImpl for Encode {
-    fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(settings::Settings::<Settings>::properties);
-        &PROPERTIES
-    }
-
-    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        element::set_property(self, value, pspec);
-    }
-
-    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        element::property(self, pspec)
-    }
-
-    fn signals() -> &'static [glib::subclass::Signal] {
-        static SIGNALS: LazyLock<Vec<glib::subclass::Signal>> = LazyLock::new(element::reload_signal::<Encode>);
-        &SIGNALS
-    }
-
-    fn constructed(&self) {
-        self.parent_constructed();
-        self.stage.base.add_pads(&*self.obj());
-    }
-}
-
-impl GstObjectImpl for Encode {}
+element::model_object!(Encode, element::reload_signal::<Encode>);
 
 impl ElementImpl for Encode {
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {

@@ -6,11 +6,10 @@ use std::sync::{LazyLock, Mutex};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 
-use super::{settings::Settings, stream::Stream};
+use super::stream::Stream;
 use crate::{
     caps,
     element::{self, Base},
-    settings,
 };
 
 /// The element's state. Mutex order: that of the base; `stream` is not taken while one of those is held, nor the other way round.
@@ -30,32 +29,7 @@ impl ObjectSubclass for OpticalFlow {
     }
 }
 
-impl ObjectImpl for OpticalFlow {
-    fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(settings::Settings::<Settings>::properties);
-        &PROPERTIES
-    }
-
-    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        element::set_property(self, value, pspec);
-    }
-
-    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        element::property(self, pspec)
-    }
-
-    fn signals() -> &'static [glib::subclass::Signal] {
-        static SIGNALS: LazyLock<Vec<glib::subclass::Signal>> = LazyLock::new(element::reload_signal::<OpticalFlow>);
-        &SIGNALS
-    }
-
-    fn constructed(&self) {
-        self.parent_constructed();
-        self.base.add_pads(&*self.obj());
-    }
-}
-
-impl GstObjectImpl for OpticalFlow {}
+element::model_object!(OpticalFlow, element::reload_signal::<OpticalFlow>);
 
 impl ElementImpl for OpticalFlow {
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {

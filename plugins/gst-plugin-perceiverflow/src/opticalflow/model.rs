@@ -7,14 +7,12 @@ use std::{
 
 use perceiverflow::{
     Result,
-    engine::Worker,
     media::{FlowField, FramePair, Picture, TileGrid},
     tasks::{OpticalFlow, Tiling},
 };
 
 use crate::{
-    asked,
-    models::{Key, ModelWorker, Registry, SharedModel, worker_options},
+    models::{self, Key, ModelWorker, Registry, SharedModel},
     settings::ModelSettings,
 };
 
@@ -53,9 +51,8 @@ impl SharedModel for FlowModel {
         task.estimate(&[(&black, &black)], Tiling::Fit)?;
         let warm_up = start.elapsed();
         let hash = task.hash().into();
-        let worker = Worker::spawn(&worker_options(key, settings), move |claims: &[_]| {
-            asked::answer(claims, &hash, |questions| answer(&task, questions))
-        })?;
+        let ask = move |questions: &[&FlowQuestion]| answer(&task, questions);
+        let worker = models::spawn::<Self>(key, settings, hash, ask)?;
         Ok(Self { key: key.clone(), tile: (width, height), warm_up, worker })
     }
 

@@ -9,12 +9,10 @@ use std::{
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 
-use super::settings::Settings;
 use crate::{
     caps,
     element::{self, Base, Segment},
     meta::ResultWindow,
-    settings,
 };
 
 /// The element's state. Mutex order: that of the base; none of these is taken while another or one of those is held.
@@ -61,32 +59,7 @@ impl ObjectSubclass for Text {
     }
 }
 
-impl ObjectImpl for Text {
-    fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(settings::Settings::<Settings>::properties);
-        &PROPERTIES
-    }
-
-    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        element::set_property(self, value, pspec);
-    }
-
-    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        element::property(self, pspec)
-    }
-
-    fn signals() -> &'static [glib::subclass::Signal] {
-        static SIGNALS: LazyLock<Vec<glib::subclass::Signal>> = LazyLock::new(element::reload_signal::<Text>);
-        &SIGNALS
-    }
-
-    fn constructed(&self) {
-        self.parent_constructed();
-        self.base.add_pads(&*self.obj());
-    }
-}
-
-impl GstObjectImpl for Text {}
+element::model_object!(Text, element::reload_signal::<Text>);
 
 impl ElementImpl for Text {
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {

@@ -7,15 +7,13 @@ use std::{
 
 use perceiverflow::{
     Error, Result,
-    engine::Worker,
     media::{FilledText, Labels},
     perceiver::tokenizer::Truncation,
     tasks::{MaskedText, Task},
 };
 
 use crate::{
-    asked,
-    models::{Key, ModelWorker, Registry, SharedModel, worker_options},
+    models::{self, Key, ModelWorker, Registry, SharedModel},
     settings::ModelSettings,
 };
 
@@ -72,10 +70,9 @@ impl SharedModel for TextModel {
         let start = Instant::now();
         let (kind, hash) = warm_up(&task, key)?;
         let expected = start.elapsed();
-        let (model, model_hash) = (task.clone(), hash.clone());
-        let worker = Worker::spawn(&worker_options(key, settings), move |claims: &[_]| {
-            asked::answer(claims, &model_hash, |questions| answer(&model, questions))
-        })?;
+        let model = task.clone();
+        let ask = move |questions: &[&Question]| answer(&model, questions);
+        let worker = models::spawn::<Self>(key, settings, hash.clone(), ask)?;
         Ok(Self { key: key.clone(), task, kind, hash, expected, worker })
     }
 
