@@ -1,17 +1,16 @@
 //! Sound in files: what goes in comes out at its place, at any rate, alone or beside pictures.
 #![cfg(feature = "video-file")]
 
-use std::{
-    f32::consts::TAU,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod recordings;
+
+use std::{f32::consts::TAU, path::Path, sync::Arc, time::Duration};
 
 use perceiverflow::{
     media::{AudioChunk, Frame, Picture},
     video_file::{Media, MediaReader, Ratio, Sound, SoundWriter, VideoFormat, VideoReader, VideoWriter, show_libav_messages},
 };
+
+use recordings::recordings;
 
 const RATE: u32 = 48_000;
 
@@ -222,24 +221,14 @@ fn damaged_sound_is_counted_and_leaves_a_hole() {
 /// Every clip and sound of the folder that the variable names.
 #[test]
 fn real_sound_has_the_length_its_file_tells() {
-    let Some(media) = std::env::var_os("PERCEIVERFLOW_TEST_MEDIA").map(PathBuf::from) else {
-        eprintln!("skipped: PERCEIVERFLOW_TEST_MEDIA is not set");
-        return;
-    };
-    let manifest = std::fs::read(media.join("manifest.json")).unwrap();
-    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-    for file in manifest.as_array().unwrap() {
-        let name = file["file"].as_str().unwrap();
-        if !name.starts_with("video/") && !name.starts_with("audio/") {
-            continue;
-        }
-        let stream = |kind: &str| file["probe"]["streams"].as_array()?.iter().find(|stream| stream["codec_type"] == kind);
-        let frames = stream("video").map_or(0, |video| video["nb_read_frames"].as_str().unwrap().parse().unwrap());
-        let (pictures, chunks) = read(&media.join(name), RATE);
+    for file in recordings() {
+        let name = &file.name;
+        let frames = file.stream("video").map_or(0, |video| video["nb_read_frames"].as_str().unwrap().parse().unwrap());
+        let (pictures, chunks) = read(&file.path, RATE);
         assert_eq!(pictures.len(), frames, "{name}");
         assert!(pictures.is_sorted_by_key(|frame| frame.time), "{name}");
         let heard: usize = chunks.iter().map(|chunk| chunk.samples.len()).sum();
-        let Some(audio) = stream("audio") else {
+        let Some(audio) = file.stream("audio") else {
             assert_eq!(heard, 0, "{name}");
             continue;
         };

@@ -1,16 +1,16 @@
 //! Whole files cut into windows, as the program does it.
 #![cfg(feature = "video-file")]
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod recordings;
+
+use std::{path::Path, sync::Arc, time::Duration};
 
 use perceiverflow::{
     media::{Clip, ClipOptions, ClipShape, ClipStream, ClipWindow, Frame, Picture},
     video_file::{Media, MediaReader, Ratio, Sound, VideoFormat, VideoWriter, show_libav_messages},
 };
+
+use recordings::recordings;
 
 /// The published window: 16 frames of a 25th of a second and 30 720 samples.
 const SHAPE: ClipShape = ClipShape { frames: 16, samples_per_frame: 1920, sample_rate: 48_000 };
@@ -75,31 +75,21 @@ fn a_file_becomes_windows_of_its_pictures_and_sound() {
 /// Every clip and sound of the folder that the variable names.
 #[test]
 fn real_files_are_covered_from_their_first_frame_to_their_end() {
-    let Some(media) = std::env::var_os("PERCEIVERFLOW_TEST_MEDIA").map(PathBuf::from) else {
-        eprintln!("skipped: PERCEIVERFLOW_TEST_MEDIA is not set");
-        return;
-    };
-    let manifest = std::fs::read(media.join("manifest.json")).unwrap();
-    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-    for file in manifest.as_array().unwrap() {
-        let name = file["file"].as_str().unwrap();
-        if !name.starts_with("video/") && !name.starts_with("audio/") {
-            continue;
-        }
-        let stream = |kind: &str| file["probe"]["streams"].as_array()?.iter().find(|stream| stream["codec_type"] == kind);
-        let whole: f64 = file["probe"]["format"]["duration"].as_str().unwrap().parse().unwrap();
-        let (clips, pictures, seconds) = windows(&media.join(name));
+    for file in recordings() {
+        let name = &file.name;
+        let whole: f64 = file.probe["format"]["duration"].as_str().unwrap().parse().unwrap();
+        let (clips, pictures, seconds) = windows(&file.path);
         let last = clips.last().unwrap();
         let end = (last.time + last.duration).as_secs_f64();
         assert!((end - whole).abs() < 0.15, "{name} ends at {end} of {whole} s");
         assert!(clips.windows(2).all(|pair| pair[1].time.abs_diff(pair[0].time + pair[0].duration) < Duration::from_nanos(2)));
         let full = &clips[..clips.len() - 1];
         assert!(
-            full.iter().all(|clip| clip.pictures.iter().all(|picture| picture.is_some() == stream("video").is_some())),
+            full.iter().all(|clip| clip.pictures.iter().all(|picture| picture.is_some() == file.stream("video").is_some())),
             "{name}"
         );
         let missing: usize = full.iter().map(|clip| clip.missing_samples).sum();
-        match stream("audio") {
+        match file.stream("audio") {
             Some(_) => assert!(missing < 5000, "{name} lacks {missing} samples"),
             None => assert_eq!(missing, full.len() * SHAPE.samples(), "{name}"),
         }

@@ -16,16 +16,21 @@
 //!
 //! Rust applications read the metadata with [`meta::FlowMeta`], [`meta::LabelsMeta`] and [`meta::WindowMeta`].
 
-mod bus;
+mod asked;
 mod caps;
 pub mod classify;
 mod colour;
 mod convert;
 pub mod decode;
+mod element;
 pub mod encode;
 mod flush;
 mod label_bytes;
+mod label_settings;
+mod latency;
 mod lateness;
+mod line;
+mod lock;
 pub mod meta;
 mod models;
 mod multimodal;
@@ -33,6 +38,7 @@ mod names;
 pub mod opticalflow;
 pub mod overlay;
 mod pace;
+mod passing;
 pub mod perceiverbin;
 pub mod preprocess;
 mod queue;
@@ -43,6 +49,7 @@ mod sound;
 mod stage;
 mod tensor_bytes;
 pub mod text;
+mod times;
 mod window_settings;
 
 use gst::{glib, prelude::*};

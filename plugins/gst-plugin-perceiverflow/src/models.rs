@@ -1,11 +1,22 @@
 //! Models that elements share: loaded once for each key, alive as long as somebody holds them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use perceiverflow::{
-    Result,
+    Error, Result,
     compute::{DeviceChoice, Precision},
+    engine::{Worker, WorkerOptions, WorkerStats},
 };
+
+use crate::{
+    asked::{self, Job, Reply, ReplyTicket},
+    lock::lock,
+    queue::Claim,
+    settings::ModelSettings,
+};
+
+/// Claims that may lie in a worker's channel. An element has as many as it has waiting windows, at most 64.
+const CAPACITY: usize = 4096;
 
 /// What makes two models the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,15 +92,100 @@ impl<M> Registry<M> {
     }
 }
 
-/// A load that panicked leaves an empty slot behind, which is a state like any other.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// The worker of a model: claims to windows in, replies out; none for windows that were withdrawn.
+pub(crate) type ModelWorker<M> = Worker<Claim<Job<<M as SharedModel>::Question>>, Option<Reply<<M as SharedModel>::Answer>>>;
+
+/// A loaded model that elements share, with the worker that runs it.
+pub(crate) trait SharedModel: Sized + Send + Sync + 'static {
+    /// What is asked of a window.
+    type Question: Send + Sync + 'static;
+    /// What is answered.
+    type Answer: Send + 'static;
+    /// What of the model's configuration [`form`](Self::form) depends on.
+    const FORM: &'static str;
+
+    /// The loaded models of this kind.
+    fn registry() -> &'static Registry<Self>;
+
+    /// Loads a model and warms it up.
+    ///
+    /// # Errors
+    /// When it cannot be loaded, or is of another kind.
+    fn load(key: &Key, settings: &ModelSettings) -> Result<Self>;
+
+    /// What it is known by.
+    fn key(&self) -> &Key;
+
+    /// Its thread.
+    fn worker(&self) -> &ModelWorker<Self>;
+
+    /// What must stay the same for streams that run, in words.
+    fn form(&self) -> String;
+
+    /// The process's model of these settings, loaded and warmed up if nobody holds it. Its batches are those of the element that
+    /// loaded it.
+    ///
+    /// # Errors
+    /// When a setting is none of those accepted, or the model cannot be loaded.
+    fn shared(settings: &ModelSettings) -> Result<Arc<Self>> {
+        let key = settings.key()?;
+        Self::registry().get(&key, || Self::load(&key, settings))
+    }
+
+    /// The same model read again, for those who ask from now on.
+    ///
+    /// # Errors
+    /// As [`shared`](Self::shared), and when it has another form, which streams that run could not take.
+    fn reloaded(&self, settings: &ModelSettings) -> Result<Arc<Self>> {
+        let key = settings.key()?;
+        Self::registry().replace(&key, || {
+            let new = Self::load(&key, settings)?;
+            let [given, accepted] = [new.form(), self.form()];
+            let same = given == accepted;
+            if same { Ok(new) } else { Err(Error::config(Self::FORM, given, format!("{accepted}, as before the reload"))) }
+        })
+    }
+
+    /// Has the next who asks load the model again, after its worker has ended.
+    fn give_up(self: &Arc<Self>) {
+        Self::registry().forget(self.key(), self);
+    }
+
+    /// Tells the worker that one more window waits.
+    ///
+    /// # Errors
+    /// When the worker has ended.
+    fn submit(&self, claim: Claim<Job<Self::Question>>) -> Result<ReplyTicket<Self::Answer>> {
+        self.worker().submit(claim)
+    }
+
+    /// What the worker has done for all its elements.
+    fn stats(&self) -> WorkerStats {
+        self.worker().stats()
+    }
+}
+
+/// Starts the worker of a model with this hash; `ask` answers several questions in their order.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub(crate) fn spawn<M: SharedModel>(
+    key: &Key,
+    settings: &ModelSettings,
+    model_hash: Arc<str>,
+    mut ask: impl FnMut(&[&M::Question]) -> Result<Vec<M::Answer>> + Send + 'static,
+) -> Result<ModelWorker<M>> {
+    let options = WorkerOptions {
+        name: key.model.clone(),
+        capacity: CAPACITY,
+        batch_size: settings.batch_size as usize,
+        batch_timeout: settings.batch_timeout.into(),
+    };
+    Worker::spawn(&options, move |claims: &[Claim<Job<M::Question>>]| asked::answer(claims, &model_hash, &mut ask))
 }
 
 #[cfg(test)]
 mod tests {
-    use perceiverflow::Error;
-
     use super::*;
 
     fn key(model: &str) -> Key {

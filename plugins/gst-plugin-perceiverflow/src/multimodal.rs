@@ -6,45 +6,20 @@ use std::{
 };
 
 use perceiverflow::{
-    Error, Result,
-    engine::{Answer, Question, Ticket, Worker, WorkerOptions, WorkerStats},
+    Result,
+    engine::{Answer, Question},
     tasks::{Autoencode, ClipInputs, ClipPreprocessor, Framing, Head, VideoQueries},
 };
 
 use crate::{
-    models::{Key, Registry},
-    queue::Claim,
+    models::{self, Key, ModelWorker, Registry, SharedModel},
     settings::ModelSettings,
 };
 
 static MODELS: Registry<MultimodalModel> = Registry::new();
 
-/// Claims that may lie in the worker's channel. An element has as many as it has waiting windows, at most 64.
-const CAPACITY: usize = 4096;
-
 /// Pixels of a video that are asked for to learn how long a head takes.
 const SAMPLED: usize = 4096;
-
-/// One window on its way to the model.
-#[derive(Debug)]
-pub(crate) struct Job {
-    /// The element's number for it.
-    pub(crate) id: u64,
-    /// What is asked of it.
-    pub(crate) question: Question,
-}
-
-/// What the model made of a window.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    /// The element's number for the window.
-    pub(crate) id: u64,
-    /// The answer, or what is wrong with this window.
-    pub(crate) answer: Result<Answer>,
-}
-
-/// The claim to a reply; none comes of a window that was withdrawn.
-pub(crate) type ReplyTicket = Ticket<Option<Reply>>;
 
 /// A loaded multimodal model.
 #[derive(Debug)]
@@ -53,56 +28,45 @@ pub(crate) struct MultimodalModel {
     task: Arc<Autoencode>,
     hash: Arc<str>,
     encoding: Duration,
-    worker: Worker<Claim<Job>, Option<Reply>>,
+    worker: ModelWorker<Self>,
 }
 
-impl MultimodalModel {
-    /// The process's model of these settings, loaded and warmed up if nobody holds it. Its batches are those of the element that
-    /// loaded it.
-    ///
-    /// # Errors
-    /// When a setting is none of those accepted, or the model cannot be loaded.
-    pub(crate) fn shared(settings: &ModelSettings) -> Result<Arc<Self>> {
-        let key = settings.key()?;
-        MODELS.get(&key, || Self::load(&key, settings))
-    }
+impl SharedModel for MultimodalModel {
+    type Question = Question;
+    type Answer = Answer;
+    const FORM: &'static str = "shape";
 
-    /// The same model read again, for those who ask from now on.
-    ///
-    /// # Errors
-    /// As [`shared`](Self::shared), and when its windows or its outputs have another shape, which streams that run could not take.
-    pub(crate) fn reloaded(&self, settings: &ModelSettings) -> Result<Arc<Self>> {
-        let key = settings.key()?;
-        MODELS.replace(&key, || {
-            let new = Self::load(&key, settings)?;
-            if shapes(&new.task) == shapes(&self.task) {
-                return Ok(new);
-            }
-            let [given, accepted] = [&new.task, &self.task].map(|task| format!("{:?}", shapes(task)));
-            Err(Error::config("shape", given, format!("{accepted}, as before the reload")))
-        })
-    }
-
-    /// Has the next who asks load the model again, after its worker has ended.
-    pub(crate) fn give_up(self: &Arc<Self>) {
-        MODELS.forget(&self.key, self);
+    fn registry() -> &'static Registry<Self> {
+        &MODELS
     }
 
     fn load(key: &Key, settings: &ModelSettings) -> Result<Self> {
         let task = Arc::new(Autoencode::open(&key.model, key.device, key.precision)?);
         let encoding = warm_up(&task)?;
-        let options = WorkerOptions {
-            name: key.model.clone(),
-            capacity: CAPACITY,
-            batch_size: settings.batch_size as usize,
-            batch_timeout: settings.batch_timeout.into(),
-        };
-        let hash = task.hash().into();
+        let hash: Arc<str> = task.hash().into();
         let model = task.clone();
-        let worker = Worker::spawn(&options, move |claims: &[Claim<Job>]| answer(&model, claims))?;
+        let ask = move |questions: &[&Question]| Question::answer(&model, questions);
+        let worker = models::spawn::<Self>(key, settings, hash.clone(), ask)?;
         Ok(Self { key: key.clone(), task, hash, encoding, worker })
     }
 
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn worker(&self) -> &ModelWorker<Self> {
+        &self.worker
+    }
+
+    /// Windows, latents, video, number of classes.
+    fn form(&self) -> String {
+        let task = &self.task;
+        let form = (task.preprocessor(Framing::default()), task.latent_dims(), task.video_grid(), task.label_names().len());
+        format!("{form:?}")
+    }
+}
+
+impl MultimodalModel {
     /// The model itself, for what needs no thread: shapes, names, answers as pictures.
     pub(crate) fn task(&self) -> &Autoencode {
         &self.task
@@ -111,14 +75,6 @@ impl MultimodalModel {
     /// SHA-256 of the model, in hexadecimal.
     pub(crate) fn hash(&self) -> &Arc<str> {
         &self.hash
-    }
-
-    /// Tells the worker that one more window waits.
-    ///
-    /// # Errors
-    /// When the worker has ended.
-    pub(crate) fn submit(&self, claim: Claim<Job>) -> Result<ReplyTicket> {
-        self.worker.submit(claim)
     }
 
     /// What encoding one window takes, by the warm-up.
@@ -148,11 +104,6 @@ impl MultimodalModel {
         self.task.decode(&[&latents], sample)?;
         Ok(start.elapsed().mul_f64(share))
     }
-
-    /// What the worker has done for all its elements.
-    pub(crate) fn stats(&self) -> WorkerStats {
-        self.worker.stats()
-    }
 }
 
 /// Encodes a window of nothing; says how long that took.
@@ -168,23 +119,4 @@ fn warm_up(task: &Autoencode) -> Result<Duration> {
 fn silence(preprocessor: &ClipPreprocessor) -> Result<ClipInputs> {
     let (shape, side) = (preprocessor.shape(), preprocessor.side());
     preprocessor.inputs(vec![0.0; shape.frames * 3 * side * side], vec![0.0; shape.samples()])
-}
-
-/// What must stay the same for streams that run: windows, latents, video, number of classes.
-fn shapes(task: &Autoencode) -> (ClipPreprocessor, [usize; 2], [usize; 3], usize) {
-    (task.preprocessor(Framing::default()), task.latent_dims(), task.video_grid(), task.label_names().len())
-}
-
-/// One model call for the windows that are still wanted.
-fn answer(task: &Autoencode, claims: &[Claim<Job>]) -> Result<Vec<Option<Reply>>> {
-    let open: Vec<Option<&Job>> = claims.iter().map(Claim::window).collect();
-    let questions: Vec<&Question> = open.iter().flatten().map(|job| &job.question).collect();
-    let mut answers = match Question::answer(task, &questions) {
-        Ok(answers) => answers.into_iter().map(Ok).collect::<Vec<_>>(),
-        // The worker tries each window of a failed batch alone; alone, the fault is the window's and goes with its number.
-        Err(error) if claims.len() > 1 => return Err(error),
-        Err(error) => vec![Err(error)],
-    }
-    .into_iter();
-    Ok(open.into_iter().map(|job| job.and_then(|job| Some(Reply { id: job.id, answer: answers.next()? }))).collect())
 }

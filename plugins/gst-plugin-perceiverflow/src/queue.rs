@@ -6,10 +6,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
 };
 
 use gst::glib;
+
+use crate::lock::lock;
 
 /// Which windows are dropped when the model cannot keep up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
@@ -91,7 +93,7 @@ impl<W> Default for SharedQueue<W> {
 
 impl<W> SharedQueue<W> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, WindowQueue<W>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// The right to one window of this queue.

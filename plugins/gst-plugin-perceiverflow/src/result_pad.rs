@@ -1,8 +1,10 @@
 //! A requested pad on which results go out beside the stream that they are of.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use gst::prelude::*;
+
+use crate::lock::lock;
 
 /// The pad and what has gone out on it. Only the streaming thread pushes here.
 #[derive(Debug)]
@@ -158,6 +160,6 @@ impl ResultPad {
     }
 
     fn sent(&self) -> MutexGuard<'_, Sent> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.sent)
     }
 }

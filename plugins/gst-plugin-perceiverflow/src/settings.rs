@@ -1,4 +1,4 @@
-//! The properties that every element with a model has: defaults, ranges, when they may change.
+//! The properties of elements with a model: defaults, ranges, when they may change. An element adds its own.
 
 use gst::{glib, prelude::*};
 use perceiverflow::{
@@ -192,5 +192,71 @@ impl InferenceSettings {
             "processing-latency" => live.processing_latency.to_value(),
             _ => return None,
         })
+    }
+}
+
+/// The properties that an element has besides those of [`InferenceSettings`].
+pub(crate) trait OwnSettings: Clone + Default + Send + 'static {
+    /// The model unless another is set; empty where the user has to name one.
+    const MODEL: &'static str = "";
+    /// What `model` names.
+    const NAMES: &'static str;
+    /// What is dropped when the model cannot keep up, and what is not.
+    const DROPS: &'static str = "Which windows are dropped when the model cannot keep up";
+    /// Properties of [`InferenceSettings`] for which the element has no use.
+    const UNUSED: &'static [&'static str] = &[];
+
+    /// The properties, in the order in which a user meets them.
+    fn properties() -> Vec<glib::ParamSpec>;
+
+    /// Sets one of [`properties`](Self::properties); says whether it is one of them.
+    fn set(&mut self, name: &str, value: &glib::Value) -> bool;
+
+    /// Reads one of [`properties`](Self::properties); none if it is another.
+    fn get(&self, name: &str) -> Option<glib::Value>;
+}
+
+/// All properties of an element with a model that can be set.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings<O> {
+    pub(crate) inference: InferenceSettings,
+    pub(crate) own: O,
+}
+
+impl<O: OwnSettings> Default for Settings<O> {
+    fn default() -> Self {
+        Self { inference: InferenceSettings::new(O::MODEL), own: O::default() }
+    }
+}
+
+impl<O: OwnSettings> Settings<O> {
+    /// Every property of the element, in the order in which a user meets them.
+    pub(crate) fn properties() -> Vec<glib::ParamSpec> {
+        let mut properties = InferenceSettings::new(O::MODEL).properties(O::NAMES, O::DROPS);
+        properties.retain(|property| !O::UNUSED.contains(&property.name()));
+        properties.extend(O::properties());
+        properties.push(
+            glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+                .nick("Statistics")
+                .blurb(
+                    "windows-in, windows-out, windows-dropped (uint64, of this element since it started); inference-ms-p50, \
+                     inference-ms-p99, mean-batch (double, of the shared model); real-time-factor (double, at least 1 keeps up)",
+                )
+                .read_only()
+                .build(),
+        );
+        properties
+    }
+
+    /// Sets one of the properties that can be set.
+    pub(crate) fn set(&mut self, name: &str, value: &glib::Value) {
+        let known = self.inference.set(name, value) || self.own.set(name, value);
+        assert!(known, "{name} is no property of this element");
+    }
+
+    /// Reads one of the properties that can be set.
+    pub(crate) fn get(&self, name: &str) -> glib::Value {
+        let value = self.inference.get(name).or_else(|| self.own.get(name));
+        value.unwrap_or_else(|| unreachable!("{name} is no property of this element"))
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     interrupt::Interrupt,
     labelling::LabelArguments,
     model::ModelArguments,
-    output::{check_file, complain, report},
+    output::{WritingArguments, check_file, complain, report},
 };
 
 /// What is seen and heard in videos or sound files, for each window of a multimodal model.
@@ -39,13 +39,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     vtt: Option<PathBuf>,
 
-    /// Overwrite a file that exists
-    #[arg(short = 'y', long)]
-    overwrite: bool,
-
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    writing: WritingArguments,
 
     #[command(flatten)]
     labels: LabelArguments,
@@ -69,7 +64,7 @@ impl Arguments {
     /// Does the work.
     pub(crate) fn run(&self) -> Result<ExitCode> {
         if let Some(vtt) = &self.vtt {
-            check_file(vtt, self.overwrite, &[&self.inputs[0]])?;
+            check_file(vtt, self.writing.overwrite, &[&self.inputs[0]])?;
         }
         let interrupt = Interrupt::listen();
         let task = self.model.open_multimodal()?;
@@ -90,7 +85,7 @@ impl Arguments {
     fn classify(&self, input: &Path, task: &Autoencode, interrupt: &Interrupt) -> Result<()> {
         let windows = Windows::read(input, &self.clips, task)?;
         let (name, mut cues) = (input.to_string_lossy(), web_vtt::HEADER.to_owned());
-        let progress = windows.encode(task, &self.model, self.quiet, interrupt, |encoded| {
+        let progress = windows.encode(task, &self.model, self.writing.quiet, interrupt, |encoded| {
             let scores = task.decode(&encoded.iter().map(|window| &window.latents).collect::<Vec<_>>(), Head::Labels)?;
             encoded.iter().zip(scores).try_for_each(|(window, scores)| {
                 let (range, labels) = (window.time..window.end(), self.labels.of_window(task, &scores));

@@ -18,7 +18,7 @@ use crate::{
     interrupt::Interrupt,
     labelling::LabelArguments,
     model::ModelArguments,
-    output::{check_file, report},
+    output::{WritingArguments, check_file, report},
     progress::{Progress, Unit},
 };
 
@@ -45,13 +45,8 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "FILE", required_if_eq_any([("head", "video"), ("head", "audio")]))]
     output: Option<PathBuf>,
 
-    /// Overwrite a file that exists
-    #[arg(short = 'y', long)]
-    overwrite: bool,
-
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    writing: WritingArguments,
 
     #[command(flatten)]
     queries: QueryArguments,
@@ -77,7 +72,7 @@ impl Arguments {
     /// Does the work.
     pub(crate) fn run(&self) -> Result<()> {
         if let Some(output) = &self.output {
-            check_file(output, self.overwrite, &[&self.latents])?;
+            check_file(output, self.writing.overwrite, &[&self.latents])?;
         }
         let interrupt = Interrupt::listen();
         let reader = LatentsReader::open(&self.latents)?;
@@ -86,7 +81,7 @@ impl Arguments {
             let reason = format!("latents of the model {}; {} is {}", reader.info().model_hash, self.model.name(), task.hash());
             return Err(Error::format(&self.latents, reason));
         }
-        let progress = Progress::begin(Some(reader.windows() as u64), Unit::WINDOWS, self.quiet);
+        let progress = Progress::begin(Some(reader.windows() as u64), Unit::WINDOWS, self.writing.quiet);
         let mut series = Series { task: &task, reader, progress, interrupt, batch: self.model.batch_size as usize };
         match (self.head, &self.output) {
             (HeadName::Labels, output) => self.write_labels(&mut series, output.as_deref())?,

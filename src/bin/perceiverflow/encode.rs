@@ -12,7 +12,7 @@ use crate::{
     clips::{ClipArguments, Encoded, Windows},
     interrupt::Interrupt,
     model::ModelArguments,
-    output::check_file,
+    output::{WritingArguments, check_file},
 };
 
 /// A video or sound file to the latents of its windows, which `perceiverflow decode` can be asked about at any time.
@@ -32,13 +32,8 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "LATENTS.safetensors")]
     output: PathBuf,
 
-    /// Overwrite a file that exists
-    #[arg(short = 'y', long)]
-    overwrite: bool,
-
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    writing: WritingArguments,
 
     #[command(flatten)]
     clips: ClipArguments,
@@ -50,14 +45,14 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Does the work.
     pub(crate) fn run(&self) -> Result<()> {
-        check_file(&self.output, self.overwrite, &[&self.input])?;
+        check_file(&self.output, self.writing.overwrite, &[&self.input])?;
         let interrupt = Interrupt::listen();
         let task = self.model.open_multimodal()?;
         let windows = Windows::read(&self.input, &self.clips, &task)?;
         let source = self.input.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let info = LatentsInfo { model_hash: task.hash().to_owned(), source, dims: task.latent_dims() };
         let mut writer = LatentsWriter::create(&self.output, info)?;
-        let progress = windows.encode(&task, &self.model, self.quiet, &interrupt, |encoded| {
+        let progress = windows.encode(&task, &self.model, self.writing.quiet, &interrupt, |encoded| {
             encoded.iter().try_for_each(|Encoded { time, duration, latents }| {
                 writer.push(&LatentsWindow { time: *time, duration: *duration, values: latents.to_vec()? })
             })

@@ -5,7 +5,20 @@ use std::{
     path::Path,
 };
 
+use clap::Args;
 use perceiverflow::{Error, Result};
+
+/// The options of every command that writes files.
+#[derive(Args, Debug)]
+pub(crate) struct WritingArguments {
+    /// Overwrite files that exist
+    #[arg(short = 'y', long)]
+    pub(crate) overwrite: bool,
+
+    /// Show no progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
 
 /// Refuses an output file before any work is done: one that is there already unless `overwrite`, one that is also an input, and one
 /// whose folder is missing.

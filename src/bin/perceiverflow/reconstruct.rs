@@ -9,7 +9,7 @@ use crate::{
     clips::{ClipArguments, Kind, QueryArguments, Reconstruction, Windows},
     interrupt::Interrupt,
     model::ModelArguments,
-    output::check_file,
+    output::{WritingArguments, check_file},
 };
 
 /// A video and its sound as a multimodal model remembers them: encoded to latents and decoded again, window by window.
@@ -32,13 +32,8 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Overwrite a file that exists
-    #[arg(short = 'y', long)]
-    overwrite: bool,
-
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    writing: WritingArguments,
 
     #[command(flatten)]
     queries: QueryArguments,
@@ -53,14 +48,14 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Does the work.
     pub(crate) fn run(&self) -> Result<()> {
-        check_file(&self.output, self.overwrite, &[&self.input])?;
+        check_file(&self.output, self.writing.overwrite, &[&self.input])?;
         let interrupt = Interrupt::listen();
         let task = self.model.open_multimodal()?;
         let windows = Windows::read(&self.input, &self.clips, &task)?;
         let kind = Kind::of(&self.output, Kind { video: windows.video.is_some(), sound: windows.has_sound })?;
         let source = windows.video.map(|format| (format, self.clips.framing()));
         let mut file = Reconstruction::create(&self.output, kind, &task, self.queries.queries(), source)?;
-        let progress = windows.encode(&task, &self.model, self.quiet, &interrupt, |encoded| file.push(encoded))?;
+        let progress = windows.encode(&task, &self.model, self.writing.quiet, &interrupt, |encoded| file.push(encoded))?;
         file.finish()?;
         progress.finish();
         Ok(())

@@ -13,7 +13,7 @@ use perceiverflow::{
 
 use crate::{
     interrupt::Interrupt,
-    output::check_file,
+    output::{WritingArguments, check_file},
     progress::{Progress, Unit},
     series::Series,
 };
@@ -55,13 +55,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "RATE", default_value = "25")]
     rate: Ratio,
 
-    /// Overwrite files that exist
-    #[arg(short = 'y', long)]
-    overwrite: bool,
-
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    writing: WritingArguments,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,17 +82,19 @@ const MAX_SIDE: usize = 16_384;
 impl Arguments {
     /// Does the work.
     pub(crate) fn run(&self) -> Result<()> {
-        check_file(&self.output, self.overwrite, &[])?;
+        check_file(&self.output, self.writing.overwrite, &[])?;
         let interrupt = Interrupt::listen();
         let scene = demo_scene(self.size.width, self.size.height);
-        let mut flo = self.flo.as_deref().map(|folder| Series::begin(folder, &self.output, self.overwrite)).transpose()?;
-        let mut pairs = self.pairs.as_deref().map(|folder| Series::begin(folder, &self.output, self.overwrite)).transpose()?;
+        let mut flo =
+            self.flo.as_deref().map(|folder| Series::begin(folder, &self.output, self.writing.overwrite)).transpose()?;
+        let mut pairs =
+            self.pairs.as_deref().map(|folder| Series::begin(folder, &self.output, self.writing.overwrite)).transpose()?;
 
         let format = VideoFormat::new(self.size.width, self.size.height, self.rate)?;
         let sound = Sound::Samples { rate: SAMPLE_RATE, channels: CHANNELS };
         let mut writer = VideoWriter::create(&self.output, &format, sound)?;
         let mut track = Track::new(&scene, &format, self.frames);
-        let mut progress = Progress::begin(Some(u64::from(self.frames)), Unit::FRAMES, self.quiet);
+        let mut progress = Progress::begin(Some(u64::from(self.frames)), Unit::FRAMES, self.writing.quiet);
         let mut next = Arc::new(scene.picture(0.0));
         for number in 0..u64::from(self.frames) {
             interrupt.check()?;

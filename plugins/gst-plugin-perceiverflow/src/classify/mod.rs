@@ -71,16 +71,13 @@
 //! must have the old one's shape; windows on their way finish with the old one.
 
 mod imp;
-mod latency;
 mod line;
-mod settings;
+pub(crate) mod settings;
 mod stream;
 
 use std::sync::LazyLock;
 
 use gst::{glib, prelude::*};
-
-use crate::bus;
 
 static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("perceiverclassify", gst::DebugColorFlags::empty(), Some("Perceiver IO labels")));
@@ -88,13 +85,6 @@ static CAT: LazyLock<gst::DebugCategory> =
 glib::wrapper! {
     /// The element `perceiverclassify`.
     pub struct Classify(ObjectSubclass<imp::Classify>) @extends gst::Element, gst::Object;
-}
-
-/// Every property of the element.
-pub(crate) fn properties() -> Vec<glib::ParamSpec> {
-    let mut properties = settings::Settings::properties();
-    properties.push(bus::stats_property());
-    properties
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

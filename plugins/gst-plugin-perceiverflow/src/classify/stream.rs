@@ -8,21 +8,23 @@ use gst_video::VideoInfo;
 use perceiverflow::{
     Result,
     engine::Question,
-    media::{AudioChunk, Clip, ClipShape, ClipStats, ClipStream, ClipWindow, Frame, Labels},
+    media::{AudioChunk, Clip, ClipShape, ClipStats, ClipStream, ClipWindow, Frame},
     tasks::{Autoencode, ClipPreprocessor, Head},
 };
 
 use super::{
-    latency::Timing,
-    line::{Front, ResultLine},
-    settings::StreamSettings,
+    line::{ResultLine, Timed},
+    settings::Settings,
 };
 use crate::{
-    meta::{LabelsMeta, ResultWindow},
-    multimodal::{Job, ReplyTicket},
-    queue::{Claim, Leaky, Offer, SharedQueue},
+    asked::Job,
+    element::Segment,
+    latency::Timing,
+    meta::LabelsMeta,
+    passing::{Begun, Passing},
     settings::ResultPolicy,
     sound::SoundFormat,
+    times::{clock_time, frame_time},
 };
 
 /// How long a live stream waits for the other one, beyond a window.
@@ -51,66 +53,6 @@ pub(super) enum Content {
     Sound(AudioChunk),
 }
 
-/// Which window of the stream.
-#[derive(Clone, Debug)]
-pub(super) struct Tag {
-    /// The window's number since the element started.
-    pub(super) id: u64,
-    /// Which stretch without a discontinuity it belongs to.
-    stretch: u64,
-    /// Its beginning as a timestamp.
-    pts: gst::ClockTime,
-    stream_time: Option<gst::ClockTime>,
-    pub(super) running_time: gst::ClockTime,
-    duration: gst::ClockTime,
-    /// How long its labels are the newest: to the next window, if that begins before its end.
-    shown: gst::ClockTime,
-}
-
-/// A result that is on its way to buffers.
-#[derive(Clone, Debug)]
-pub(super) struct Outcome {
-    stretch: u64,
-    /// When its window begins, as a timestamp, and how long its labels are shown.
-    pub(super) pts: gst::ClockTime,
-    pub(super) shown: gst::ClockTime,
-    pub(super) meta: LabelsMeta,
-}
-
-/// What waits for its turn.
-#[derive(Debug)]
-enum Held {
-    Buffer { buffer: gst::Buffer, stretch: u64 },
-    Event(gst::Event),
-}
-
-/// What is to be done next at the source pad.
-#[derive(Debug)]
-pub(super) enum Step {
-    Push(gst::Buffer),
-    Forward(gst::Event),
-    /// A buffer has stayed as long as it may, and its labels are not there.
-    Overdue,
-    Nothing,
-}
-
-/// What is to be done with a window.
-#[derive(Debug)]
-pub(super) enum Admission {
-    /// It waits for the model, which is to be told.
-    Tell(Claim<Job>),
-    /// One waits in the place of another; the model knows already.
-    Known {
-        /// The window that had to go.
-        lost: u64,
-    },
-    /// It had to go itself.
-    Refused {
-        /// The window.
-        lost: u64,
-    },
-}
-
 /// The state of one stream.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -119,20 +61,12 @@ pub(super) struct Stream {
     windows: ClipWindow,
     stride: Duration,
     /// Windows that may wait for the model.
-    waiting: usize,
-    queue: SharedQueue<Job>,
-    /// The windows with the model, oldest first.
-    pub(super) tickets: VecDeque<ReplyTicket>,
-    tags: VecDeque<Tag>,
-    line: ResultLine<Held, Outcome>,
+    waiting: u32,
+    pub(super) passing: Passing<LabelsMeta, Timed>,
     media: Option<Media>,
-    segment: gst::FormattedSegment<gst::ClockTime>,
-    carried: Option<Outcome>,
     /// The stretches that windows may still come of: each with the running time that it begins at.
     stretches: VecDeque<(Duration, u64)>,
-    stretch: u64,
     begun: bool,
-    next_window: u64,
     /// Where the last buffer ended, as a timestamp and in running time.
     end: gst::ClockTime,
     end_running: Duration,
@@ -144,7 +78,7 @@ pub(super) struct Stream {
 #[derive(Debug, Default)]
 pub(super) struct Sound {
     pub(super) format: Option<SoundFormat>,
-    pub(super) segment: gst::FormattedSegment<gst::ClockTime>,
+    pub(super) segment: Segment,
     /// Something is linked to it that has not ended.
     present: bool,
     /// The stream that it joins has ended, and with it the windows.
@@ -167,35 +101,27 @@ impl Stream {
     ///
     /// # Errors
     /// When a setting is outside its range.
-    pub(super) fn new(task: &Autoencode, settings: &StreamSettings, waiting: usize) -> Result<Self> {
+    pub(super) fn new(task: &Autoencode, settings: &Settings, waiting: u32) -> Result<Self> {
         let preprocessor = task.preprocessor(settings.windows.framing());
         let shape = preprocessor.shape();
         let options = settings.options(&shape);
         let stride = shape.time_of((options.stride_frames * shape.samples_per_frame) as u64);
-        let mut stream = Self {
+        let limit = shape.duration() + stride * waiting;
+        Ok(Self {
             policy: settings.policy,
             preprocessor,
             windows: ClipWindow::new(shape, options)?,
             stride,
             waiting,
-            queue: SharedQueue::default(),
-            tickets: VecDeque::new(),
-            tags: VecDeque::new(),
-            line: ResultLine::new(Duration::ZERO),
+            passing: Passing::new(ResultLine::timed(limit)),
             media: None,
-            segment: gst::FormattedSegment::new(),
-            carried: None,
             stretches: VecDeque::new(),
-            stretch: 0,
             begun: false,
-            next_window: 0,
             end: gst::ClockTime::ZERO,
             end_running: Duration::ZERO,
             widest: Duration::ZERO,
             sound: Sound::default(),
-        };
-        stream.line = ResultLine::new(stream.timing(Duration::ZERO, true).limit());
-        Ok(stream)
+        })
     }
 
     pub(super) fn policy(&self) -> ResultPolicy {
@@ -219,20 +145,17 @@ impl Stream {
         self.windows.stats()
     }
 
-    pub(super) fn segment(&self) -> &gst::FormattedSegment<gst::ClockTime> {
-        &self.segment
-    }
-
     /// What the delays of this stream depend on.
     pub(super) fn timing(&self, processing: Duration, waits: bool) -> Timing {
-        let aligned = self.policy == ResultPolicy::Aligned;
+        let buffer = self.buffer_time();
         Timing {
-            buffer: self.buffer_time(),
-            window: self.shape().duration(),
+            buffer,
+            // The buffer behind a window completes it.
+            window: self.shape().duration() + buffer,
             stride: self.stride,
-            spare: u32::try_from(self.waiting).unwrap_or(u32::MAX),
+            spare: self.waiting,
             processing,
-            aligned,
+            aligned: self.policy == ResultPolicy::Aligned,
             waits,
         }
     }
@@ -240,9 +163,7 @@ impl Stream {
     /// From one buffer to the next: by the caps, or the widest gap so far where those leave it open.
     fn buffer_time(&self) -> Duration {
         match &self.media {
-            Some(Media::Video(info)) if info.fps().numer() > 0 => {
-                Duration::from_secs(1).mul_f64(f64::from(info.fps().denom()) / f64::from(info.fps().numer()))
-            }
+            Some(Media::Video(info)) => frame_time(info).unwrap_or(self.widest),
             _ => self.widest,
         }
     }
@@ -261,9 +182,9 @@ impl Stream {
     }
 
     /// Takes the timeline of the buffers to come.
-    pub(super) fn set_segment(&mut self, segment: gst::FormattedSegment<gst::ClockTime>) {
+    pub(super) fn set_segment(&mut self, segment: Segment) {
         self.end = segment.start().unwrap_or_default();
-        self.segment = segment;
+        self.passing.segment = segment;
         self.begun = false;
     }
 
@@ -271,7 +192,7 @@ impl Stream {
     pub(super) fn place(&self, buffer: &gst::BufferRef) -> (gst::ClockTime, Option<Duration>) {
         // A buffer without a timestamp begins where the one before ended.
         let pts = buffer.pts().unwrap_or(self.end);
-        (pts, self.segment.to_running_time(pts).map(Into::into))
+        (pts, self.passing.segment.to_running_time(pts).map(Into::into))
     }
 
     /// Takes the next buffer. One outside the segment passes, and the model does not see it.
@@ -282,7 +203,8 @@ impl Stream {
         let (pts, running_time) = self.place(&buffer);
         self.end = pts + clock_time(duration);
         let (Some(time), Some(content)) = (running_time, content) else {
-            self.line.follow(Held::Buffer { buffer, stretch: self.stretch });
+            let held = self.passing.held(buffer);
+            self.passing.line.follow(held);
             return Ok(());
         };
         if !std::mem::replace(&mut self.begun, true) && time < self.end_running {
@@ -295,10 +217,10 @@ impl Stream {
         }
         self.widest = self.widest.max(time.saturating_sub(self.end_running.saturating_sub(duration)).min(LIVE_PATIENCE));
         self.end_running = time + duration;
-        let held = Held::Buffer { buffer, stretch: self.stretch };
+        let held = self.passing.held(buffer);
         match self.policy {
-            ResultPolicy::Persist => self.line.follow(held),
-            ResultPolicy::Aligned => self.line.wait(held, time),
+            ResultPolicy::Persist => self.passing.line.follow(held),
+            ResultPolicy::Aligned => self.passing.line.buffer(held, time),
         }
         if live {
             let patience = LIVE_PATIENCE + self.shape().duration();
@@ -313,8 +235,8 @@ impl Stream {
     /// What comes next, from this running time on, does not follow what came before.
     fn discontinue(&mut self, time: Duration) {
         self.break_off();
-        self.stretch += 1;
-        self.stretches.push_back((time, self.stretch));
+        self.passing.stretch += 1;
+        self.stretches.push_back((time, self.passing.stretch));
     }
 
     /// The windows that are open end where the stream has come to.
@@ -326,7 +248,7 @@ impl Stream {
 
     /// The stream has nothing from here on for this long.
     pub(super) fn gap(&mut self, from: gst::ClockTime, duration: gst::ClockTime) {
-        let place = |time| self.segment.to_running_time(time).map(Duration::from);
+        let place = |time| self.passing.segment.to_running_time(time).map(Duration::from);
         if let (Some(media), Some(from), Some(to)) = (&self.media, place(from), place(from + duration)) {
             self.windows.gap(media.stream(), from, to);
             self.end_running = self.end_running.max(to);
@@ -349,144 +271,50 @@ impl Stream {
         self.rejoin();
     }
 
-    /// Takes an event that keeps its place among the buffers.
-    pub(super) fn event(&mut self, event: gst::Event) {
-        self.line.follow(Held::Event(event));
-    }
-
-    /// The next window that is complete, with what names it.
+    /// The next window that is complete, with its running time.
     ///
     /// # Errors
     /// When it has no sound and that is to be an error, or its pictures do not fit the model.
-    pub(super) fn next_window(&mut self) -> Result<Option<(Tag, Job)>> {
+    pub(super) fn next_window(&mut self) -> Result<Option<(gst::ClockTime, Job<Question>)>> {
         let Some(clip) = self.windows.next()? else { return Ok(None) };
-        let tag = self.tag(&clip);
+        let (id, running_time) = self.begin(&clip);
         let inputs = Arc::new(self.preprocessor.preprocess(&clip)?);
         // A window that the stream breaks off in stands for nothing behind the break.
         let stands_for = if clip.duration < self.shape().duration() { clip.duration } else { self.stride };
-        self.line.begin(tag.id, clip.time, clip.time + stands_for);
-        self.tags.push_back(tag.clone());
-        let job = Job { id: tag.id, question: Question::Ask(inputs, Head::Labels) };
-        Ok(Some((tag, job)))
+        self.passing.line.begin(id, clip.time, clip.time + stands_for);
+        Ok(Some((running_time, Job { id, question: Question::Ask(inputs, Head::Labels) })))
     }
 
-    fn tag(&mut self, clip: &Clip) -> Tag {
+    fn begin(&mut self, clip: &Clip) -> (u64, gst::ClockTime) {
         while self.stretches.get(1).is_some_and(|(begin, _)| *begin <= clip.time) {
             self.stretches.pop_front();
         }
         let stretch = self.stretches.front().filter(|(begin, _)| *begin <= clip.time).map_or(self.begin_stretch(), |(_, id)| *id);
         let running_time = clock_time(clip.time);
-        let pts = self.segment.position_from_running_time(running_time).unwrap_or(running_time);
-        let tag = Tag {
-            id: self.next_window,
+        let id = self.passing.begin(Begun {
             stretch,
-            pts,
-            stream_time: self.segment.to_stream_time(pts),
-            running_time,
+            pts: self.passing.segment.position_from_running_time(running_time).unwrap_or(running_time),
+            running_time: Some(running_time),
             duration: clock_time(clip.duration),
             shown: clock_time(clip.duration.min(self.stride)),
-        };
-        self.next_window += 1;
-        tag
+        });
+        (id, running_time)
     }
 
     /// The stretch of windows from before the first break that is known.
     fn begin_stretch(&self) -> u64 {
-        self.stretches.front().map_or(self.stretch, |(_, first)| first - 1)
-    }
-
-    /// Lets a window wait for the model, or says which one must go.
-    pub(super) fn admit(&mut self, job: Job, leaky: Leaky) -> Admission {
-        let offer = self.queue.lock().offer(job, leaky, self.waiting);
-        match offer {
-            Offer::Waits => Admission::Tell(self.queue.claim()),
-            Offer::Replaced(old) => {
-                self.lost(old.id);
-                Admission::Known { lost: old.id }
-            }
-            Offer::Refused(new) => {
-                self.lost(new.id);
-                Admission::Refused { lost: new.id }
-            }
-        }
-    }
-
-    /// A window without a result.
-    pub(super) fn lost(&mut self, window: u64) {
-        self.tags.retain(|tag| tag.id != window);
-        self.line.settle(window, None);
-    }
-
-    /// A window with one; gives back what is to be told of it. None if the window was forgotten meanwhile.
-    pub(super) fn found(&mut self, window: u64, labels: Labels, model_hash: &Arc<str>) -> Option<Outcome> {
-        let at = self.tags.iter().position(|tag| tag.id == window)?;
-        let Tag { id, stretch, pts, stream_time, running_time, duration, shown } = self.tags.remove(at)?;
-        let window = ResultWindow { id, stream_time, running_time: Some(running_time), duration, model_hash: model_hash.clone() };
-        let outcome = Outcome { stretch, pts, shown, meta: LabelsMeta { labels, window } };
-        // Nobody waits for it: the buffers to come carry it.
-        if let Some(late) = self.line.settle(id, Some(outcome.clone())) {
-            self.carried = Some(late);
-        }
-        Some(outcome)
-    }
-
-    /// No window to come has what is in the line.
-    pub(super) fn cut(&mut self) {
-        self.line.cut();
-    }
-
-    /// Gives up the windows with the model; says how many there were.
-    pub(super) fn withdraw(&mut self) -> u64 {
-        self.line.abandon();
-        // The worker may hold claims to the old queue; they find it empty.
-        self.queue.lock().clear();
-        self.queue = SharedQueue::default();
-        self.tags.clear();
-        let lost = self.tickets.len() as u64;
-        self.tickets.clear();
-        lost
+        self.stretches.front().map_or(self.passing.stretch, |(_, first)| first - 1)
     }
 
     /// Forgets every buffer, window and result, for a flush. Caps and the numbering of windows stay; the segment is a new one.
     pub(super) fn reset(&mut self) {
-        self.withdraw();
-        self.line.clear();
+        self.passing.reset();
         self.forget_media();
-        self.carried = None;
         self.end_running = Duration::ZERO;
         self.stretches.clear();
-        self.stretch += 1;
-        self.set_segment(gst::FormattedSegment::new());
+        self.passing.stretch += 1;
+        self.set_segment(Segment::new());
         self.reopen();
-    }
-
-    /// What is to be done next at the source pad.
-    pub(super) fn step(&mut self) -> Step {
-        match self.line.leave() {
-            Front::Leaves(held, own) => self.leaving(held, own),
-            Front::Overdue => Step::Overdue,
-            Front::Waits => Step::Nothing,
-        }
-    }
-
-    /// Lets the buffer that is overdue leave without its labels.
-    pub(super) fn excuse(&mut self) {
-        self.line.excuse();
-    }
-
-    fn leaving(&mut self, held: Held, own: Option<Outcome>) -> Step {
-        match held {
-            Held::Event(event) => Step::Forward(event),
-            Held::Buffer { mut buffer, stretch } => {
-                if own.is_some() {
-                    self.carried = own;
-                }
-                if let Some(carried) = self.carried.as_ref().filter(|carried| carried.stretch == stretch) {
-                    carried.meta.attach(buffer.make_mut());
-                }
-                Step::Push(buffer)
-            }
-        }
     }
 }
 
@@ -511,12 +339,12 @@ impl Stream {
     /// Forgets all media that no window has, as both streams are about to begin elsewhere.
     pub(super) fn forget_media(&mut self) {
         self.windows.reset();
-        self.line.cut();
+        self.passing.line.cut();
         self.sound.end_running = Duration::ZERO;
     }
 
     /// Takes the timeline of the sound to come.
-    pub(super) fn set_sound_segment(&mut self, segment: gst::FormattedSegment<gst::ClockTime>) {
+    pub(super) fn set_sound_segment(&mut self, segment: Segment) {
         self.sound.end = segment.start().unwrap_or_default();
         self.sound.segment = segment;
     }
@@ -579,9 +407,4 @@ impl Stream {
     pub(super) fn sound_is_ahead(&self) -> bool {
         self.sound.joins() && !self.sound_lags() && !self.windows.wants(ClipStream::Audio)
     }
-}
-
-/// A time within five hundred years, as all timestamps are.
-fn clock_time(time: Duration) -> gst::ClockTime {
-    gst::ClockTime::try_from(time).unwrap_or(gst::ClockTime::MAX)
 }

@@ -21,20 +21,20 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    bus,
     caps::{self, HeadKind, HeadMedia},
+    element,
+    lock::lock,
+    models::SharedModel,
     multimodal::MultimodalModel,
     names::Names,
-    settings::InferenceSettings,
-    stage::{self, Placed, Stage, WindowStage, lock},
-    tensor_bytes,
+    stage::{Placed, Stage, WindowStage},
+    tensor_bytes, times,
 };
 
 /// The element's state: that of its stage, and what it makes of answers. Mutex order: that of the stage; none of these is taken while
-/// another is held.
+/// another or one of those is held.
 pub struct Decode {
-    stage: Stage,
-    settings: Mutex<Settings>,
+    stage: Stage<Self>,
     /// The classes' names from a file.
     names: Mutex<Option<Names>>,
     output: Mutex<Option<Output>>,
@@ -47,97 +47,56 @@ impl ObjectSubclass for Decode {
     type ParentType = gst::Element;
 
     fn with_class(class: &Self::Class) -> Self {
-        Self {
-            stage: Stage::new::<Self>(|name| class.pad_template(name)),
-            settings: Mutex::default(),
-            names: Mutex::default(),
-            output: Mutex::default(),
-        }
+        Self { stage: Stage::new(|name| class.pad_template(name)), names: Mutex::default(), output: Mutex::default() }
     }
 }
 
-impl ObjectImpl for Decode {
-    fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
-            let mut properties = InferenceSettings::new("").properties(
-                "Multimodal model that made the latents: a folder with config.json and weights, or a Hub id in the local cache",
-                "Which windows are dropped when the model cannot keep up",
-            );
-            properties.extend(Settings::properties());
-            properties.push(bus::stats_property());
-            properties
-        });
-        &PROPERTIES
-    }
-
-    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let known = lock(&self.stage.settings).set(pspec.name(), value) || lock(&self.settings).set(pspec.name(), value);
-        assert!(known, "{} is no property of this element", pspec.name());
-        stage::announce_latency(self);
-    }
-
-    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        let name = pspec.name();
-        if name == "stats" {
-            return stage::stats(self).to_value();
-        }
-        let common = lock(&self.stage.settings).get(name);
-        common.or_else(|| lock(&self.settings).get(name)).unwrap_or_else(|| unreachable!("{name} is no property of this element"))
-    }
-
-    fn constructed(&self) {
-        self.parent_constructed();
-        self.stage.add_pads(&*self.obj());
-    }
-}
-
-impl GstObjectImpl for Decode {}
+element::model_object!(Decode, Vec::new);
 
 impl ElementImpl for Decode {
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
         static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
-            gst::subclass::ElementMetadata::with_additional(
+            element::metadata(
                 "Perceiver heads",
                 "Filter/Analyzer/Video/Audio",
                 "Asks the latents of a Perceiver IO model for video, sound or labels",
-                env!("CARGO_PKG_AUTHORS"),
-                &[(
-                    "Example",
-                    "gst-launch-1.0 filesrc location=latents.gdp ! gdpdepay ! perceiverdecode model=MODEL head=labels ! text/x-raw ! \
+                "gst-launch-1.0 filesrc location=latents.gdp ! gdpdepay ! perceiverdecode model=MODEL head=labels ! text/x-raw ! \
                      fdsink",
-                )],
             )
         });
         Some(&METADATA)
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
-        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            use gst::PadDirection::{Sink, Src};
-            [("sink", Sink, caps::any_latents()), ("src", Src, caps::any_head())]
-                .map(|(name, direction, caps)| {
-                    gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).expect("the caps are valid")
-                })
-                .into()
-        });
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> =
+            LazyLock::new(|| element::always(&caps::any_latents(), &caps::any_head()));
         &TEMPLATES
     }
 
     fn change_state(&self, transition: gst::StateChange) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
-        stage::change_state(self, transition, |model| self.start(model))
+        element::change_state(self, transition)
     }
 }
 
 impl WindowStage for Decode {
-    fn category() -> gst::DebugCategory {
+    type Settings = Settings;
+
+    fn debug_category() -> gst::DebugCategory {
         *CAT
     }
 
-    fn stage(&self) -> &Stage {
+    fn stage(&self) -> &Stage<Self> {
         &self.stage
     }
 
-    fn set_caps(&self, given: &gst::CapsRef, model: &MultimodalModel) -> Result<(), gst::ErrorMessage> {
+    fn prepare(&self, model: &MultimodalModel, settings: &Settings) -> Result<(), Error> {
+        settings.queries()?.size(model.task().video_grid())?;
+        *lock(&self.names) = settings.labels.names(model.task().label_names().len())?;
+        *lock(&self.output) = None;
+        Ok(())
+    }
+
+    fn set_caps(&self, given: &gst::CapsRef, model: &MultimodalModel) -> Result<gst::Caps, gst::ErrorMessage> {
         let follower = self.follow(given, model);
         let model = follower.as_deref().unwrap_or(model);
         let task = model.task();
@@ -149,13 +108,13 @@ impl WindowStage for Decode {
             ));
         }
         let rate = given.structure(0).and_then(|structure| structure.get("framerate").ok());
-        let settings = lock(&self.settings).clone();
+        let settings = lock(&self.stage.base.settings).own.clone();
         let shape = task.preprocessor(Framing::default()).shape();
         let wrong = |error: Error| gst::error_msg!(gst::LibraryError::Settings, ["{error}"]);
         let queries = settings.queries().map_err(wrong)?;
         let size = queries.size(task.video_grid()).map_err(wrong)?;
         let offered = caps::heads(task, &shape, settings.kinds(), size, rate.unwrap_or(gst::Fraction::new(0, 1)));
-        let mut chosen = self.stage.srcpad.peer_query_caps(Some(&offered));
+        let mut chosen = self.stage.base.srcpad.peer_query_caps(Some(&offered));
         if chosen.is_empty() {
             return Err(gst::error_msg!(gst::CoreError::Negotiation, ["downstream takes none of {offered}"]));
         }
@@ -168,9 +127,7 @@ impl WindowStage for Decode {
             HeadKind::Audio => Asked::Audio,
             HeadKind::Labels => Asked::Labels,
         };
-        let period = rate
-            .filter(|rate: &gst::Fraction| rate.numer() > 0)
-            .map_or(Duration::ZERO, |rate| Duration::from_secs(1).mul_f64(f64::from(rate.denom()) / f64::from(rate.numer())));
+        let period = rate.and_then(times::period).unwrap_or_default();
         let joined = match media {
             HeadMedia::Pictures => Some(Joined::new(Units::new(shape, shape.samples_per_frame), size.0 * size.1 * 3, period)),
             HeadMedia::Samples => Some(Joined::new(Units::new(shape, 1), 1, period)),
@@ -178,10 +135,7 @@ impl WindowStage for Decode {
         };
         let processing = model.decoding(head).map_err(wrong)?;
         *lock(&self.output) = Some(Output { media, head, size, processing, joined });
-        if !self.stage.srcpad.push_event(gst::event::Caps::new(&chosen)) {
-            gst::debug!(CAT, imp = self, "downstream refuses {chosen}");
-        }
-        Ok(())
+        Ok(chosen)
     }
 
     fn question(&self, buffer: &gst::BufferRef, _placed: &mut Placed, model: &MultimodalModel) -> Result<Question, Error> {
@@ -192,7 +146,7 @@ impl WindowStage for Decode {
     }
 
     fn give(&self, placed: Placed, answer: Answer) -> Result<(), gst::FlowError> {
-        let values = answer.values().map_err(|error| stage::flow_error(self, &error))?;
+        let values = answer.values().map_err(|error| element::broken(self, &error))?;
         self.give_values(placed, values)
     }
 
@@ -220,16 +174,6 @@ impl WindowStage for Decode {
 }
 
 impl Decode {
-    /// Reads what the settings name before anything flows.
-    fn start(&self, model: &MultimodalModel) -> Result<(), Error> {
-        let settings = lock(&self.settings).clone();
-        settings.queries()?.size(model.task().video_grid())?;
-        let names = settings.names(model.task().label_names().len())?;
-        *lock(&self.names) = names;
-        *lock(&self.output) = None;
-        Ok(())
-    }
-
     fn overlaps(&self) -> bool {
         lock(&self.output).as_ref().and_then(|output| output.joined.as_ref()).is_some_and(Joined::overlaps)
     }
@@ -240,9 +184,9 @@ impl Decode {
         if *wanted == **model.hash() {
             return None;
         }
-        let settings = lock(&self.stage.settings).model.clone();
+        let settings = lock(&self.stage.base.settings).inference.model.clone();
         let newer = MultimodalModel::shared(&settings).ok().filter(|newer| *wanted == **newer.hash())?;
-        let replaced = lock(&self.stage.model).replace(newer.clone());
+        let replaced = lock(&self.stage.base.model).replace(newer.clone());
         // The last holder of the old one waits for its thread, after the lock is free.
         drop(replaced);
         Some(newer)

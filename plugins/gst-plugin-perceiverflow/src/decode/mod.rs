@@ -48,7 +48,7 @@
 
 mod imp;
 mod joined;
-mod settings;
+pub(crate) mod settings;
 
 use std::sync::LazyLock;
 
@@ -80,11 +80,6 @@ pub enum Head {
 glib::wrapper! {
     /// The element `perceiverdecode`.
     pub struct Decode(ObjectSubclass<imp::Decode>) @extends gst::Element, gst::Object;
-}
-
-/// Every property of the element that others with a model do not have.
-pub(crate) fn properties() -> Vec<glib::ParamSpec> {
-    settings::Settings::properties()
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

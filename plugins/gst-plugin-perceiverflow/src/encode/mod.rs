@@ -40,6 +40,7 @@
 //! keep their shapes. The new model begins with the next window; decoders of the same `model` behind it follow.
 
 mod imp;
+mod settings;
 
 use std::sync::LazyLock;
 

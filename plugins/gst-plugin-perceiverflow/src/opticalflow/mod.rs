@@ -58,19 +58,16 @@
 //! The signal `reload-model` reads `model` again while the element runs, and answers whether it did. The new model's tile must have
 //! the old one's size; windows on their way finish with the old one.
 
-mod delay;
 mod field_bytes;
 mod imp;
-mod latency;
+mod line;
 mod model;
-mod settings;
+pub(crate) mod settings;
 mod stream;
 
 use std::sync::LazyLock;
 
 use gst::{glib, prelude::*};
-
-use crate::bus;
 
 pub use settings::Scale;
 
@@ -81,13 +78,6 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 glib::wrapper! {
     /// The element `perceiveropticalflow`.
     pub struct OpticalFlow(ObjectSubclass<imp::OpticalFlow>) @extends gst::Element, gst::Object;
-}
-
-/// Every property of the element.
-pub(crate) fn properties() -> Vec<glib::ParamSpec> {
-    let mut properties = settings::Settings::properties();
-    properties.push(bus::stats_property());
-    properties
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex},
 };
 
 use gst::{glib, prelude::*, subclass::prelude::*};
@@ -15,8 +15,10 @@ use perceiverflow::render::{FlowStyle, draw_flow, draw_labels};
 
 use super::Mode;
 use crate::{
-    caps, convert,
+    caps, convert, element,
+    lock::lock,
     meta::{FlowMeta, LabelsMeta},
+    settings::CHECKED,
 };
 
 static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -44,11 +46,6 @@ impl Default for Settings {
 pub struct Overlay {
     settings: Mutex<Settings>,
     info: Mutex<Option<VideoInfo>>,
-}
-
-/// Both hold plain values that are replaced whole: a panic elsewhere leaves nothing half-done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Every property of the element.
@@ -113,14 +110,13 @@ impl ObjectImpl for Overlay {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        const TYPE: &str = "GObject checks the type of a property's value";
         let mut settings = lock(&self.settings);
         match pspec.name() {
-            "mode" => settings.mode = value.get().expect(TYPE),
-            "max-magnitude" => settings.max_magnitude = value.get().expect(TYPE),
-            "arrow-step" => settings.arrow_step = value.get().expect(TYPE),
-            "alpha" => settings.alpha = value.get().expect(TYPE),
-            "font-size" => settings.font_size = value.get().expect(TYPE),
+            "mode" => settings.mode = value.get().expect(CHECKED),
+            "max-magnitude" => settings.max_magnitude = value.get().expect(CHECKED),
+            "arrow-step" => settings.arrow_step = value.get().expect(CHECKED),
+            "alpha" => settings.alpha = value.get().expect(CHECKED),
+            "font-size" => settings.font_size = value.get().expect(CHECKED),
             name => unreachable!("{name} is no property of this element"),
         }
     }
@@ -143,29 +139,19 @@ impl GstObjectImpl for Overlay {}
 impl ElementImpl for Overlay {
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
         static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
-            gst::subclass::ElementMetadata::with_additional(
+            element::metadata(
                 "Perceiver overlay",
                 "Filter/Effect/Video",
                 "Draws the results that Perceiver IO elements attach to frames",
-                env!("CARGO_PKG_AUTHORS"),
-                &[(
-                    "Example",
-                    "gst-launch-1.0 videotestsrc pattern=ball num-buffers=50 ! perceiveropticalflow ! perceiveroverlay mode=arrows ! \
+                "gst-launch-1.0 videotestsrc pattern=ball num-buffers=50 ! perceiveropticalflow ! perceiveroverlay mode=arrows ! \
                      videoconvert ! autovideosink",
-                )],
             )
         });
         Some(&METADATA)
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
-        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
-                .map(|(name, direction)| {
-                    gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps::video()).expect("the caps are valid")
-                })
-                .into()
-        });
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| element::always(&caps::video(), &caps::video()));
         &TEMPLATES
     }
 }

@@ -1,6 +1,6 @@
 //! The shell: children, ghost pads, forwarded properties.
 
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 
@@ -9,11 +9,13 @@ use crate::{
     caps,
     classify::{self, Classify},
     decode::{self, Decode, Head},
+    element,
     encode::Encode,
+    lock::lock,
     opticalflow::{self, OpticalFlow},
     overlay::{self, Overlay},
     preprocess::{self, Preprocess},
-    settings::CHECKED,
+    settings::{CHECKED, Settings},
     text::{self, Text},
 };
 
@@ -85,12 +87,12 @@ impl ObjectImpl for PerceiverBin {
                     .build(),
             ];
             let all = [
-                opticalflow::properties(),
-                classify::properties(),
+                Settings::<opticalflow::settings::Settings>::properties(),
+                Settings::<classify::settings::Settings>::properties(),
                 overlay::properties(),
                 preprocess::properties(),
-                decode::properties(),
-                text::properties(),
+                Settings::<decode::settings::Settings>::properties(),
+                Settings::<text::settings::Settings>::properties(),
             ];
             for forwarded in all.into_iter().flatten() {
                 // The pads say which heads are asked.
@@ -142,7 +144,7 @@ impl ObjectImpl for PerceiverBin {
 
 impl PerceiverBin {
     fn task(&self) -> Task {
-        *self.task.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.task)
     }
 
     fn set_task(&self, task: Task) {
@@ -157,7 +159,7 @@ impl PerceiverBin {
         // The elements of the task before take their links along.
         self.obj().remove_many(self.chain(before)).expect("they were added for that task");
         self.move_in(task);
-        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = task;
+        *lock(&self.task) = task;
     }
 
     /// Puts the elements of a task into the bin.
@@ -249,16 +251,12 @@ impl GstObjectImpl for PerceiverBin {}
 impl ElementImpl for PerceiverBin {
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
         static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
-            gst::subclass::ElementMetadata::with_additional(
+            element::metadata(
                 "Perceiver flow",
                 "Filter/Analyzer/Effect/Video",
                 "Runs a Perceiver IO model on a stream and draws what it says",
-                env!("CARGO_PKG_AUTHORS"),
-                &[(
-                    "Example",
-                    "gst-launch-1.0 videotestsrc pattern=ball num-buffers=50 ! perceiverflow task=optical-flow ! videoconvert ! \
+                "gst-launch-1.0 videotestsrc pattern=ball num-buffers=50 ! perceiverflow task=optical-flow ! videoconvert ! \
                      autovideosink",
-                )],
             )
         });
         Some(&METADATA)
@@ -277,9 +275,7 @@ impl ElementImpl for PerceiverBin {
                 ("text_sink", Sink, caps::any_text()),
                 ("text_src", Src, caps::labels()),
             ]
-            .map(|(name, direction, caps)| {
-                gst::PadTemplate::new(name, direction, gst::PadPresence::Request, &caps).expect("the caps are valid")
-            })
+            .map(|(name, direction, caps)| element::template(name, direction, gst::PadPresence::Request, &caps))
             .into()
         });
         &TEMPLATES
@@ -303,9 +299,7 @@ impl ElementImpl for PerceiverBin {
 
     fn release_pad(&self, pad: &gst::Pad) {
         let target = pad.downcast_ref::<gst::GhostPad>().and_then(gst::GhostPad::target);
-        // A pad that does not go inactive is removed all the same.
-        let _ = pad.set_active(false);
-        let _ = self.obj().remove_pad(pad);
+        element::remove_pad(&*self.obj(), pad);
         let Some((target, owner)) = target.and_then(|target| target.parent_element().map(|owner| (target, owner))) else {
             return;
         };

@@ -14,7 +14,7 @@ use super::{
     cutter::{Cut, Cutter, Segment, sound_format},
     settings::Settings,
 };
-use crate::{bus, caps};
+use crate::{caps, element};
 
 /// The least time between two warnings.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -152,7 +152,7 @@ impl AggregatorImpl for Preprocess {
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = lock(&self.settings).clone();
         let has = |name| self.obj().static_pad(name).is_some();
-        let cutter = Cutter::new(&settings, has("video_sink"), has("audio_sink")).map_err(|error| bus::refusal(&error))?;
+        let cutter = Cutter::new(&settings, has("video_sink"), has("audio_sink")).map_err(|error| element::refusal(&error))?;
         let shape = cutter.preprocessor().shape();
         // A window's last picture is known to be its last when the next frame comes.
         let latency = shape.duration() + shape.time_of(shape.samples_per_frame as u64);

@@ -2,15 +2,11 @@
 //!
 //! Nothing here waits, pushes or posts; the stage does, with what this hands it.
 
-use std::{collections::VecDeque, mem};
+use std::collections::VecDeque;
 
-use perceiverflow::engine::{Answer, Question};
+use perceiverflow::engine::Answer;
 
-use crate::{
-    meta::WindowMeta,
-    multimodal::{Job, ReplyTicket},
-    queue::{Claim, Leaky, Offer, SharedQueue},
-};
+use crate::meta::WindowMeta;
 
 /// A window and its place.
 #[derive(Clone, Debug)]
@@ -32,15 +28,6 @@ pub(crate) enum Step {
     Nothing,
 }
 
-/// What is to be done with a window that was offered.
-#[derive(Debug)]
-pub(crate) enum Admission {
-    /// It waits for the model, which is to be told.
-    Tell(Claim<Job>),
-    /// This window had to go: it, or the one whose place it took.
-    Lost(u64),
-}
-
 #[derive(Debug)]
 enum Item {
     Window { id: u64, placed: Placed, state: State },
@@ -57,12 +44,8 @@ enum State {
 }
 
 /// Things leave in the order in which they came.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Line {
-    limit: usize,
-    queue: SharedQueue<Job>,
-    /// The windows with the model, oldest first.
-    pub(crate) tickets: VecDeque<ReplyTicket>,
     items: VecDeque<Item>,
     next: u64,
     /// Where the newest window ends.
@@ -70,40 +53,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// A line in which at most `limit` windows wait for a model that cannot keep up.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            queue: SharedQueue::default(),
-            tickets: VecDeque::new(),
-            items: VecDeque::new(),
-            next: 0,
-            end: gst::ClockTime::ZERO,
-        }
-    }
-
-    /// Takes a window that nobody will ask the model about; gives it its number.
-    pub(crate) fn pass_over(&mut self, placed: Placed) -> u64 {
-        self.place(placed, State::Settled(None))
-    }
-
-    /// Lets a window wait for the model, or says which one must go.
-    pub(crate) fn admit(&mut self, placed: Placed, question: Question, leaky: Leaky) -> Admission {
-        let job = Job { id: self.place(placed, State::Open), question };
-        let offer = self.queue.lock().offer(job, leaky, self.limit);
-        match offer {
-            Offer::Waits => Admission::Tell(self.queue.claim()),
-            Offer::Replaced(Job { id, .. }) | Offer::Refused(Job { id, .. }) => {
-                self.settle(id, None);
-                Admission::Lost(id)
-            }
-        }
-    }
-
-    fn place(&mut self, placed: Placed, state: State) -> u64 {
+    /// Takes a window that waits for its answer; gives it its number.
+    pub(crate) fn wait(&mut self, placed: Placed) -> u64 {
         let id = self.next;
         self.next += 1;
-        self.items.push_back(Item::Window { id, placed, state });
+        self.items.push_back(Item::Window { id, placed, state: State::Open });
         id
     }
 
@@ -128,22 +82,17 @@ impl Line {
         }
     }
 
-    /// Gives up the windows with the model; says how many there were.
-    pub(crate) fn withdraw(&mut self) -> u64 {
-        // The worker may hold claims to the old queue; they find it empty.
-        self.queue.lock().clear();
-        self.queue = SharedQueue::default();
-        let open = self.items.iter_mut().filter_map(|item| match item {
-            Item::Window { state: state @ State::Open, .. } => Some(state),
-            _ => None,
-        });
-        open.for_each(|state| *state = State::Settled(None));
-        mem::take(&mut self.tickets).len() as u64
+    /// No window that is with the model comes back.
+    pub(crate) fn abandon(&mut self) {
+        for item in &mut self.items {
+            if let Item::Window { state: state @ State::Open, .. } = item {
+                *state = State::Settled(None);
+            }
+        }
     }
 
     /// Forgets everything, for a flush. The numbering goes on.
     pub(crate) fn reset(&mut self) {
-        self.withdraw();
         self.items.clear();
         self.end = gst::ClockTime::ZERO;
     }
@@ -164,8 +113,6 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use perceiverflow::tasks::{ClipPreprocessor, Framing};
-
     use super::*;
     use crate::meta::ResultWindow;
 
@@ -180,16 +127,6 @@ mod tests {
         Placed { pts: gst::ClockTime::SECOND * number, meta: WindowMeta { window, inputs: None, error: None } }
     }
 
-    fn question() -> Question {
-        let config = perceiverflow::perceiver::PerceiverConfig {
-            num_frames: 1,
-            audio_samples_per_frame: 1,
-            image_size: 0,
-            ..Default::default()
-        };
-        Question::Encode(ClipPreprocessor::new(&config, Framing::Crop).inputs(vec![], vec![0.0]).unwrap().into())
-    }
-
     /// The windows that leave, by number, and whether they have an answer.
     fn leaving(line: &mut Line) -> Vec<(u64, bool)> {
         std::iter::from_fn(|| match line.step() {
@@ -201,35 +138,28 @@ mod tests {
 
     #[test]
     fn windows_leave_in_their_order_whenever_their_answers_come() {
-        let mut line = Line::new(2);
-        (0..3).for_each(|number| drop(line.admit(placed(number), question(), Leaky::No)));
+        let mut line = Line::default();
+        for number in 0..3 {
+            line.wait(placed(number));
+        }
         line.settle(1, Some(Answer::Values(vec![])));
         assert_eq!(leaving(&mut line), []);
         line.settle(0, None);
         assert_eq!(leaving(&mut line), [(0, false), (1, true)]);
-        line.pass_over(placed(3));
+        line.wait(placed(3));
         line.settle(2, Some(Answer::Values(vec![])));
-        assert_eq!(leaving(&mut line), [(2, true), (3, false)]);
+        assert_eq!(leaving(&mut line), [(2, true)]);
     }
 
     #[test]
-    fn a_leaky_line_loses_the_oldest_or_the_newest() {
-        for (leaky, lost) in [(Leaky::Downstream, 0), (Leaky::Upstream, 2)] {
-            let mut line = Line::new(2);
-            (0..2).for_each(|number| drop(line.admit(placed(number), question(), leaky)));
-            assert!(matches!(line.admit(placed(2), question(), leaky), Admission::Lost(window) if window == lost));
-        }
-    }
-
-    #[test]
-    fn nothing_overtakes_an_open_window_and_what_is_withdrawn_leaves_without_an_answer() {
+    fn nothing_overtakes_an_open_window_and_what_is_abandoned_leaves_without_an_answer() {
         gst::init().unwrap();
-        let mut line = Line::new(2);
-        drop(line.admit(placed(0), question(), Leaky::No));
+        let mut line = Line::default();
+        line.wait(placed(0));
         line.discontinuity();
         line.event(gst::event::Eos::new());
         assert!(matches!(line.step(), Step::Nothing));
-        line.withdraw();
+        line.abandon();
         assert!(matches!(line.step(), Step::Window(_, None)));
         assert!(matches!(line.step(), Step::Break));
         assert!(matches!(line.step(), Step::Event(_)));

@@ -1,17 +1,15 @@
 //! What `perceiverencode` and `perceiverdecode` have in common: windows come in one by one, are asked of the shared model, and what it
 //! answers leaves in their order.
 
-mod bus;
-mod events;
 mod line;
 mod streaming;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use gst::{prelude::*, subclass::prelude::*};
+use gst::subclass::prelude::*;
 use perceiverflow::{
     Error,
     engine::{Answer, Question},
@@ -19,50 +17,49 @@ use perceiverflow::{
 
 use self::line::Line;
 pub(crate) use self::line::Placed;
-use crate::{flush::Flush, lateness::Lateness, multimodal::MultimodalModel, report::Report, settings::InferenceSettings};
+use crate::{
+    element::{Base, Segment},
+    multimodal::MultimodalModel,
+    settings::OwnSettings,
+};
 
-/// The state that both elements have. Only the streaming thread pushes; queries, properties and events from downstream come from other
-/// threads.
-///
-/// Mutex order: none of these is taken while another is held, but for the windows' queue inside `line`. None is held while a model is
-/// called or waited for, or while anything is pushed, posted or asked of another element.
-pub(crate) struct Stage {
-    pub(crate) sinkpad: gst::Pad,
-    pub(crate) srcpad: gst::Pad,
-    pub(crate) settings: Mutex<InferenceSettings>,
-    pub(crate) model: Mutex<Option<Arc<MultimodalModel>>>,
+/// The state that both elements have. Mutex order: that of the base; none of these is taken while another or one of those is held.
+pub(crate) struct Stage<I: WindowStage> {
+    pub(crate) base: Base<I>,
     /// A model that takes the other's place before the next window.
-    pub(crate) successor: Mutex<Option<Arc<MultimodalModel>>>,
-    line: Mutex<Option<Line>>,
-    pub(crate) segment: Mutex<gst::FormattedSegment<gst::ClockTime>>,
+    successor: Mutex<Option<Arc<MultimodalModel>>>,
+    line: Mutex<Line>,
+    segment: Mutex<Segment>,
     /// From one window to the next; zero while unknown.
     period: Mutex<Duration>,
-    report: Mutex<Report>,
-    lateness: Mutex<Lateness>,
-    /// The delay that was last announced.
-    announced: Mutex<Option<Duration>>,
-    flush: Flush,
-    live: AtomicBool,
-}
-
-/// What it guards is whole after a panic elsewhere: every change to it is a single step.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An element made of a [`Stage`]: what it asks of the model, and what it makes of the answers.
 pub(crate) trait WindowStage: ElementImpl {
+    /// The properties that are its own.
+    type Settings: OwnSettings;
+
     /// The element's debug category.
-    fn category() -> gst::DebugCategory;
+    fn debug_category() -> gst::DebugCategory;
 
     /// The common state.
-    fn stage(&self) -> &Stage;
+    fn stage(&self) -> &Stage<Self>
+    where
+        Self: Sized;
 
-    /// Takes the caps of the windows to come, for this model, and tells downstream what will come of them.
+    /// Reads what the settings name before anything flows.
+    ///
+    /// # Errors
+    /// When a setting does not fit the model.
+    fn prepare(&self, _model: &MultimodalModel, _settings: &Self::Settings) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Takes the caps of the windows to come, for this model; gives those of what will come of them.
     ///
     /// # Errors
     /// When they are not what the model takes; with the caps that would be accepted.
-    fn set_caps(&self, caps: &gst::CapsRef, model: &MultimodalModel) -> Result<(), gst::ErrorMessage>;
+    fn set_caps(&self, caps: &gst::CapsRef, model: &MultimodalModel) -> Result<gst::Caps, gst::ErrorMessage>;
 
     /// What is to be asked of the window that a buffer holds; the place may be completed.
     ///
@@ -101,108 +98,15 @@ pub(crate) trait WindowStage: ElementImpl {
     }
 }
 
-impl Stage {
+impl<I: WindowStage> Stage<I> {
     /// The stage of an element, with its pads by the templates of its class.
-    pub(crate) fn new<I: WindowStage>(template: impl Fn(&str) -> Option<gst::PadTemplate>) -> Self {
-        let template = |name| template(name).expect("the class has it");
-        let sinkpad = gst::Pad::builder_from_template(&template("sink"))
-            .chain_function(|_, parent, buffer| {
-                I::catch_panic_pad_function(parent, || Err(gst::FlowError::Error), |imp| streaming::chain(imp, &buffer))
-            })
-            .event_function(|_, parent, event| {
-                I::catch_panic_pad_function(parent, || false, |imp| events::sink_event(imp, event))
-            })
-            .query_function(|pad, parent, query| {
-                I::catch_panic_pad_function(parent, || false, |imp| events::sink_query(imp, pad, query))
-            })
-            .build();
-        let srcpad = gst::Pad::builder_from_template(&template("src"))
-            .event_function(|pad, parent, event| {
-                I::catch_panic_pad_function(parent, || false, |imp| events::source_event(imp, pad, &event))
-            })
-            .query_function(|pad, parent, query| {
-                I::catch_panic_pad_function(parent, || false, |imp| events::source_query(imp, pad, query))
-            })
-            .flags(gst::PadFlags::FIXED_CAPS)
-            .build();
+    pub(crate) fn new(template: impl Fn(&str) -> Option<gst::PadTemplate>) -> Self {
         Self {
-            sinkpad,
-            srcpad,
-            // No multimodal model is built in: the user names one.
-            settings: Mutex::new(InferenceSettings::new("")),
-            model: Mutex::default(),
+            base: Base::new(template, [gst::PadFlags::empty(), gst::PadFlags::FIXED_CAPS]),
             successor: Mutex::default(),
             line: Mutex::default(),
-            segment: Mutex::new(gst::FormattedSegment::new()),
+            segment: Mutex::new(Segment::new()),
             period: Mutex::default(),
-            report: Mutex::default(),
-            lateness: Mutex::default(),
-            announced: Mutex::default(),
-            flush: Flush::default(),
-            live: AtomicBool::new(false),
-        }
-    }
-
-    /// Adds the pads to their element.
-    pub(crate) fn add_pads(&self, element: &impl IsA<gst::Element>) {
-        for pad in [&self.sinkpad, &self.srcpad] {
-            element.add_pad(pad).expect("a new element has no pad of that name");
         }
     }
 }
-
-/// Does before and after a change of state what the stage has to; `start` once the model is loaded.
-pub(crate) fn change_state<I: WindowStage>(
-    imp: &I,
-    transition: gst::StateChange,
-    start: impl FnOnce(&MultimodalModel) -> Result<(), Error>,
-) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
-    let stage = imp.stage();
-    let refuse = |error: Error| crate::bus::refuse(&*imp.obj(), &error);
-    match transition {
-        gst::StateChange::NullToReady => {
-            let model = lock(&stage.settings).model.clone();
-            model.key().map_err(refuse)?;
-        }
-        gst::StateChange::ReadyToPaused => {
-            let settings = lock(&stage.settings).clone();
-            let model = MultimodalModel::shared(&settings.model).map_err(refuse)?;
-            start(&model).map_err(refuse)?;
-            *lock(&stage.model) = Some(model);
-            *lock(&stage.line) = Some(Line::new(settings.max_size_buffers as usize));
-            *lock(&stage.segment) = gst::FormattedSegment::new();
-            *lock(&stage.period) = Duration::ZERO;
-            *lock(&stage.report) = Report::default();
-            *lock(&stage.lateness) = Lateness::default();
-            *lock(&stage.announced) = None;
-            stage.live.store(false, std::sync::atomic::Ordering::Relaxed);
-            stage.flush.resume();
-        }
-        gst::StateChange::PausedToReady => stage.flush.wake(),
-        _ => {}
-    }
-    let changed = imp.parent_change_state(transition);
-    if transition == gst::StateChange::PausedToReady || (transition == gst::StateChange::ReadyToPaused && changed.is_err()) {
-        stop(imp);
-    }
-    changed
-}
-
-/// Lets go of model and stream. Whoever held the model last waits here for its thread.
-fn stop<I: WindowStage>(imp: &I) {
-    let stage = imp.stage();
-    let rest = lock(&stage.report).rest(Instant::now());
-    if let Some(untold) = rest {
-        crate::bus::warn_of(&*imp.obj(), &untold, &bus::pace(imp));
-    }
-    imp.forget();
-    let line = lock(&stage.line).take();
-    drop(line);
-    let models = [&stage.model, &stage.successor].map(|model| lock(model).take());
-    drop(models);
-}
-
-pub(crate) use self::{
-    bus::{announce_latency, post_result, stats},
-    streaming::flow_error,
-};

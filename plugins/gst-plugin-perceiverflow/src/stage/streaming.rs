@@ -1,222 +1,227 @@
-//! Windows in, answers out: the streaming thread.
+//! Windows in, answers out.
 
-use std::{sync::atomic::Ordering, time::Instant};
+use std::{sync::Arc, time::Duration};
 
-use crossbeam_channel::select;
 use gst::{prelude::*, subclass::prelude::*};
-use perceiverflow::Error;
+use perceiverflow::{Result, engine::Answer};
 
 use super::{
-    Placed, WindowStage, bus,
-    line::{Admission, Line, Step},
-    lock,
+    Placed, WindowStage,
+    line::{Line, Step},
 };
 use crate::{
+    asked::Job,
+    element::{self, Base, ModelElement, Segment},
+    lock::lock,
     meta::{ResultWindow, WindowMeta},
-    multimodal::{Reply, ReplyTicket},
+    multimodal::MultimodalModel,
     queue::Leaky,
     report::Loss,
+    settings::Settings,
+    times,
 };
 
 /// The offset of a buffer that has none.
 const NO_OFFSET: u64 = u64::MAX;
 
-pub(super) fn chain<I: WindowStage>(imp: &I, buffer: &gst::BufferRef) -> Result<gst::FlowSuccess, gst::FlowError> {
-    gst::trace!(I::category(), imp = imp, "{buffer:?}");
-    let stage = imp.stage();
-    adopt(imp)?;
-    let model = lock(&stage.model).clone().ok_or(gst::FlowError::Flushing)?;
-    let live = lock(&stage.settings).live;
-    if buffer.flags().contains(gst::BufferFlags::DISCONT) {
-        with_line(imp, Line::discontinuity)?;
+impl<I: WindowStage> ModelElement for I {
+    type Own = I::Settings;
+    type Model = MultimodalModel;
+    const REMEDY: &'static str = "leaky=downstream or a longer stride help";
+
+    fn category() -> gst::DebugCategory {
+        I::debug_category()
     }
-    let mut placed = place(imp, buffer)?;
-    lock(&stage.report).windows_in += 1;
-    if live.qos && lock(&stage.lateness).is_late(placed.meta.window.running_time) {
-        let window = with_line(imp, |line| line.pass_over(placed))?;
-        lose(imp, Loss::Late, window);
-    } else {
-        let question = imp.question(buffer, &mut placed, &model).map_err(|error| {
-            gst::element_imp_error!(imp, gst::StreamError::Decode, ["window {}: {error}", placed.meta.window.id]);
-            gst::FlowError::Error
-        })?;
-        match with_line(imp, |line| line.admit(placed, question, live.leaky))? {
-            Admission::Tell(claim) => {
-                let ticket = model.submit(claim).map_err(|error| fail(imp, &error))?;
-                with_line(imp, |line| line.tickets.push_back(ticket))?;
-            }
-            Admission::Lost(window) => lose(imp, Loss::Leaked, window),
+
+    fn base(&self) -> &Base<Self> {
+        &self.stage().base
+    }
+
+    fn start(&self, model: &Arc<MultimodalModel>, settings: &Settings<I::Settings>) -> Result<()> {
+        self.prepare(model, &settings.own)?;
+        let stage = self.stage();
+        *lock(&stage.line) = Line::default();
+        *lock(&stage.segment) = Segment::new();
+        *lock(&stage.period) = Duration::ZERO;
+        Ok(())
+    }
+
+    fn stop(&self) {
+        self.forget();
+        lock(&self.stage().line).reset();
+        let successor = lock(&self.stage().successor).take();
+        drop(successor);
+    }
+
+    /// The new model begins with the next window.
+    fn adopt(&self, model: Arc<MultimodalModel>) {
+        let replaced = lock(&self.stage().successor).replace(model);
+        drop(replaced);
+    }
+
+    fn expected(&self, model: &MultimodalModel) -> Duration {
+        self.processing(model)
+    }
+
+    fn delays(&self, processing: Duration, waits: bool) -> Option<[Duration; 2]> {
+        let period = self.period();
+        let spare = lock(&self.base().settings).inference.max_size_buffers;
+        // One that never waits has windows before this one, and its answer leaves with the next.
+        let own = if waits { processing } else { processing * (spare + 1) + period };
+        Some([own + self.kept(period); 2])
+    }
+
+    fn period(&self) -> Duration {
+        *lock(&self.stage().period)
+    }
+
+    fn chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+        gst::trace!(I::category(), imp = self, "{buffer:?}");
+        change_models(self)?;
+        let base = self.base();
+        let model = base.model()?;
+        if buffer.flags().contains(gst::BufferFlags::DISCONT) {
+            lock(&self.stage().line).discontinuity();
         }
+        let mut placed = place(self, &buffer, &model);
+        lock(&base.report).windows_in += 1;
+        if base.is_late(placed.meta.window.running_time) {
+            let id = lock(&self.stage().line).wait(placed);
+            self.lost(id);
+            element::lose(self, Loss::Late, id);
+        } else {
+            let question = self.question(&buffer, &mut placed, &model).map_err(|error| {
+                gst::element_imp_error!(self, gst::StreamError::Decode, ["window {}: {error}", placed.meta.window.id]);
+                gst::FlowError::Error
+            })?;
+            let id = lock(&self.stage().line).wait(placed);
+            element::ask(self, Job { id, question })?;
+        }
+        element::collect(self, base.live_settings().leaky == Leaky::No)?;
+        release(self)?;
+        element::warn_if_due(self);
+        Ok(gst::FlowSuccess::Ok)
     }
-    collect(imp, live.leaky == Leaky::No)?;
-    release(imp)?;
-    warn_if_due(imp);
-    Ok(gst::FlowSuccess::Ok)
+
+    fn answered(&self, window: u64, _model_hash: Arc<str>, answer: Answer) -> Result<(), gst::FlowError> {
+        lock(&self.stage().line).settle(window, Some(answer));
+        Ok(())
+    }
+
+    fn lost(&self, window: u64) {
+        lock(&self.stage().line).settle(window, None);
+    }
+
+    fn withdrawn(&self) {
+        lock(&self.stage().line).abandon();
+    }
+
+    fn close(&self) -> Result<(), gst::FlowError> {
+        element::collect_or_withdraw(self)?;
+        release(self)?;
+        self.give_rest()
+    }
+
+    fn drain(&self) -> Result<(), gst::FlowError> {
+        element::collect(self, true)?;
+        release(self)?;
+        self.give_rest()
+    }
+
+    fn reset(&self) {
+        lock(&self.stage().line).reset();
+        self.forget();
+        *lock(&self.stage().segment) = Segment::new();
+    }
+
+    fn take_caps(&self, caps: &gst::CapsRef) -> Result<gst::Caps, gst::ErrorMessage> {
+        let rate = caps.structure(0).and_then(|structure| structure.get("framerate").ok());
+        *lock(&self.stage().period) = rate.and_then(times::period).unwrap_or_default();
+        let stopped = |_| gst::error_msg!(gst::CoreError::StateChange, ["windows come before the element has started"]);
+        self.set_caps(caps, &*self.base().model().map_err(stopped)?)
+    }
+
+    fn take_segment(&self, segment: &Segment) {
+        *lock(&self.stage().segment) = segment.clone();
+        lock(&self.stage().line).end = segment.start().unwrap_or_default();
+    }
+
+    fn take_event(&self, event: gst::Event) -> Result<(), gst::FlowError> {
+        lock(&self.stage().line).event(event);
+        release(self)
+    }
+
+    fn take_gap(&self, gap: gst::Event) -> Result<(), gst::FlowError> {
+        lock(&self.stage().line).discontinuity();
+        self.take_event(gap)
+    }
 }
 
 /// Where a buffer's window lies. What metadata does not say, its timestamp and the segment do.
-fn place<I: WindowStage>(imp: &I, buffer: &gst::BufferRef) -> Result<Placed, gst::FlowError> {
+fn place<I: WindowStage>(imp: &I, buffer: &gst::BufferRef, model: &MultimodalModel) -> Placed {
     let stage = imp.stage();
     let known = WindowMeta::of(buffer);
-    let counted = lock(&stage.report).windows_in;
+    let counted = lock(&stage.base.report).windows_in;
     let segment = lock(&stage.segment).clone();
-    let hash = lock(&stage.model).as_ref().map(|model| model.hash().clone()).ok_or(gst::FlowError::Flushing)?;
-    with_line(imp, |line| {
-        // A window without a timestamp begins where the one before ended.
-        let pts = buffer.pts().unwrap_or(line.end);
-        let known_duration = known.as_ref().map(|known| known.window.duration);
-        let duration = buffer.duration().or(known_duration).unwrap_or_default();
-        line.end = pts + duration;
-        // Recorded windows have only their offset.
-        let offset = Some(buffer.offset()).filter(|&offset| offset != NO_OFFSET);
-        let id = known.as_ref().map(|known| known.window.id).or(offset);
-        let window = ResultWindow {
-            id: id.unwrap_or(counted),
-            stream_time: segment.to_stream_time(pts),
-            running_time: segment.to_running_time(pts),
-            duration,
-            model_hash: hash,
-        };
-        Placed { pts, meta: WindowMeta { window, inputs: known.and_then(|known| known.inputs), error: None } }
-    })
+    // A window without a timestamp begins where the one before ended.
+    let mut line = lock(&stage.line);
+    let pts = buffer.pts().unwrap_or(line.end);
+    let known_duration = known.as_ref().map(|known| known.window.duration);
+    let duration = buffer.duration().or(known_duration).unwrap_or_default();
+    line.end = pts + duration;
+    // Recorded windows have only their offset.
+    let offset = Some(buffer.offset()).filter(|&offset| offset != NO_OFFSET);
+    let id = known.as_ref().map(|known| known.window.id).or(offset);
+    let window = ResultWindow {
+        id: id.unwrap_or(counted),
+        stream_time: segment.to_stream_time(pts),
+        running_time: segment.to_running_time(pts),
+        duration,
+        model_hash: model.hash().clone(),
+    };
+    Placed { pts, meta: WindowMeta { window, inputs: known.and_then(|known| known.inputs), error: None } }
 }
 
 /// Lets a reloaded model take the place of the one before, after that one's windows.
-fn adopt<I: WindowStage>(imp: &I) -> Result<(), gst::FlowError> {
+fn change_models<I: WindowStage>(imp: &I) -> Result<(), gst::FlowError> {
     let stage = imp.stage();
     let Some(successor) = lock(&stage.successor).take() else { return Ok(()) };
-    close(imp)?;
-    let replaced = lock(&stage.model).replace(successor.clone());
+    imp.close()?;
+    let replaced = lock(&stage.base.model).replace(successor);
     // The last holder of the old one waits for its thread, after the lock is free.
     drop(replaced);
-    let caps = stage.sinkpad.current_caps().ok_or(gst::FlowError::NotNegotiated)?;
-    imp.set_caps(&caps, &successor).map_err(|error| {
+    let caps = stage.base.sinkpad.current_caps().ok_or(gst::FlowError::NotNegotiated)?;
+    let out = imp.take_caps(&caps).map_err(|error| {
         imp.post_error_message(error);
         gst::FlowError::NotNegotiated
     })?;
-    bus::announce_latency(imp);
+    element::announce_latency(imp);
+    // Should downstream refuse them, so it does the next window.
+    stage.base.srcpad.push_event(gst::event::Caps::new(&out));
     Ok(())
-}
-
-/// Takes the answers that are there; with `wait`, all of them.
-pub(super) fn collect<I: WindowStage>(imp: &I, wait: bool) -> Result<(), gst::FlowError> {
-    while let Some(ticket) = with_line(imp, |line| line.tickets.pop_front())? {
-        let reply = if wait {
-            self::wait(imp, &ticket)?
-        } else {
-            match ticket.try_wait().map_err(|error| fail(imp, &error))? {
-                Some(reply) => reply,
-                None => return with_line(imp, |line| line.tickets.push_front(ticket)),
-            }
-        };
-        let Some(Reply { id, answer }) = reply else { continue };
-        let answer = answer.map_err(|error| lose(imp, Loss::Broken(error.to_string()), id)).ok();
-        with_line(imp, |line| line.settle(id, answer))?;
-    }
-    Ok(())
-}
-
-/// Waits for one answer, or for a flush.
-fn wait<I: WindowStage>(imp: &I, ticket: &ReplyTicket) -> Result<Option<Reply>, gst::FlowError> {
-    let flush = imp.stage().flush.receiver();
-    select! {
-        recv(ticket.reply()) -> reply => reply.unwrap_or_else(|_| ticket.wait()).map_err(|error| fail(imp, &error)),
-        recv(flush) -> _ => Err(gst::FlowError::Flushing),
-    }
 }
 
 /// Pushes the windows and events whose turn it is.
-pub(super) fn release<I: WindowStage>(imp: &I) -> Result<(), gst::FlowError> {
+fn release<I: WindowStage>(imp: &I) -> Result<(), gst::FlowError> {
     let stage = imp.stage();
     loop {
-        match with_line(imp, Line::step)? {
+        let step = lock(&stage.line).step();
+        match step {
             Step::Window(placed, Some(answer)) => {
-                lock(&stage.report).windows_out += 1;
                 gst::log!(I::category(), imp = imp, "window {} at {}", placed.meta.window.id, placed.pts);
+                element::count_out(imp);
                 imp.give(placed, answer)?;
-                warn_if_slow(imp);
             }
             Step::Window(placed, None) if imp.leaves_hole() => {
-                stage.srcpad.push_event(gst::event::Gap::builder(placed.pts).duration(placed.meta.window.duration).build());
+                let gap = gst::event::Gap::builder(placed.pts).duration(placed.meta.window.duration);
+                stage.base.srcpad.push_event(gap.build());
             }
             Step::Window(_, None) => {}
             Step::Event(event) => {
-                stage.srcpad.push_event(event);
+                stage.base.srcpad.push_event(event);
             }
             Step::Break => imp.give_rest()?,
             Step::Nothing => return Ok(()),
         }
     }
-}
-
-/// Ends the windows that are open and pushes all answers: before a new timeline or other caps.
-pub(super) fn close<I: WindowStage>(imp: &I) -> Result<(), gst::FlowError> {
-    let stage = imp.stage();
-    let leaky = lock(&stage.settings).live.leaky;
-    if leaky == Leaky::No {
-        return drain(imp);
-    }
-    collect(imp, false)?;
-    let lost = with_line(imp, Line::withdraw)?;
-    (0..lost).for_each(|_| lock(&stage.report).lose(Loss::Cut));
-    release(imp)?;
-    imp.give_rest()
-}
-
-/// Waits for the windows that are open and pushes all answers.
-pub(super) fn drain<I: WindowStage>(imp: &I) -> Result<(), gst::FlowError> {
-    collect(imp, true)?;
-    release(imp)?;
-    imp.give_rest()
-}
-
-pub(super) fn with_line<I: WindowStage, R>(imp: &I, f: impl FnOnce(&mut Line) -> R) -> Result<R, gst::FlowError> {
-    lock(&imp.stage().line).as_mut().map(f).ok_or(gst::FlowError::Flushing)
-}
-
-/// Counts the loss of a window, by its number in the line.
-fn lose<I: WindowStage>(imp: &I, loss: Loss, window: u64) {
-    gst::debug!(I::category(), imp = imp, "window {window} dropped: {loss:?}");
-    lock(&imp.stage().report).lose(loss);
-}
-
-fn warn_if_due<I: WindowStage>(imp: &I) {
-    let due = lock(&imp.stage().report).due(Instant::now());
-    if let Some(untold) = due {
-        crate::bus::warn_of(&*imp.obj(), &untold, &bus::pace(imp));
-    }
-}
-
-/// Warns of a model that makes a live stream wait.
-fn warn_if_slow<I: WindowStage>(imp: &I) {
-    let stage = imp.stage();
-    if !stage.live.load(Ordering::Relaxed) || lock(&stage.settings).live.leaky != Leaky::No {
-        return;
-    }
-    let pace = bus::pace(imp);
-    let is_slow = pace.factor().is_some_and(|factor| factor > 0.0 && factor < 1.0);
-    if is_slow && lock(&stage.report).may_warn(Instant::now()) {
-        gst::element_imp_warning!(
-            imp,
-            gst::CoreError::Clock,
-            ("the model cannot keep up with a live stream, which waits for it"),
-            ["{pace}; leaky=downstream or a longer stride help"]
-        );
-    }
-}
-
-/// The worker has ended: nothing more can come of this model.
-pub(super) fn fail<I: WindowStage>(imp: &I, error: &Error) -> gst::FlowError {
-    let model = lock(&imp.stage().model).clone();
-    if let Some(model) = model {
-        model.give_up();
-    }
-    gst::element_imp_error!(imp, gst::LibraryError::Failed, ["{error}"]);
-    gst::FlowError::Error
-}
-
-/// An answer that is none to the question that was asked, or cannot be fetched.
-pub(crate) fn flow_error<I: WindowStage>(imp: &I, error: &Error) -> gst::FlowError {
-    gst::element_imp_error!(imp, gst::StreamError::Failed, ["{error}"]);
-    gst::FlowError::Error
 }

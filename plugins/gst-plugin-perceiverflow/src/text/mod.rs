@@ -50,7 +50,7 @@
 mod imp;
 mod markup;
 mod model;
-mod settings;
+pub(crate) mod settings;
 
 use std::sync::LazyLock;
 
@@ -76,11 +76,6 @@ pub enum Output {
 glib::wrapper! {
     /// The element `perceivertext`.
     pub struct Text(ObjectSubclass<imp::Text>) @extends gst::Element, gst::Object;
-}
-
-/// The properties, for the bin that forwards them.
-pub(crate) fn properties() -> Vec<glib::ParamSpec> {
-    settings::Settings::properties()
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

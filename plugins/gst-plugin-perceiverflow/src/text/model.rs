@@ -7,21 +7,17 @@ use std::{
 
 use perceiverflow::{
     Error, Result,
-    engine::{Ticket, Worker, WorkerOptions, WorkerStats},
     media::{FilledText, Labels},
     perceiver::tokenizer::Truncation,
     tasks::{MaskedText, Task},
 };
 
 use crate::{
-    models::{Key, Registry},
+    models::{self, Key, ModelWorker, Registry, SharedModel},
     settings::ModelSettings,
 };
 
 static MODELS: Registry<TextModel> = Registry::new();
-
-/// Texts that may wait, of all elements; each has one at most.
-const CAPACITY: usize = 1024;
 
 /// What must stay the same for streams that run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +30,7 @@ pub(super) enum Kind {
 
 /// A text on its way to the model.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(crate) struct Question {
     pub(super) text: String,
     /// Guesses for each gap.
     pub(super) top_k: usize,
@@ -42,7 +38,7 @@ pub(super) struct Question {
 
 /// What the model made of it.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// With at least as many guesses for each gap as were asked for, if there are so many.
     Filled(FilledText),
     /// All of them.
@@ -51,45 +47,22 @@ pub(super) enum Answer {
 
 /// A loaded language model.
 #[derive(Debug)]
-pub(super) struct TextModel {
+pub(crate) struct TextModel {
     key: Key,
     task: Arc<Task>,
     kind: Kind,
     hash: Arc<str>,
     expected: Duration,
-    worker: Worker<Question, Answer>,
+    worker: ModelWorker<Self>,
 }
 
-impl TextModel {
-    /// The process's model of these settings, loaded and warmed up if nobody holds it. Its batches are those of the element that
-    /// loaded it.
-    ///
-    /// # Errors
-    /// When a setting is none of those accepted, or the model cannot be loaded.
-    pub(super) fn shared(settings: &ModelSettings) -> Result<Arc<Self>> {
-        let key = settings.key()?;
-        MODELS.get(&key, || Self::load(&key, settings))
-    }
+impl SharedModel for TextModel {
+    type Question = Question;
+    type Answer = Answer;
+    const FORM: &'static str = "architectures";
 
-    /// The same model read again, for those who ask from now on.
-    ///
-    /// # Errors
-    /// As [`shared`](Self::shared), and when it answers another question.
-    pub(super) fn reloaded(&self, settings: &ModelSettings) -> Result<Arc<Self>> {
-        let key = settings.key()?;
-        MODELS.replace(&key, || {
-            let new = Self::load(&key, settings)?;
-            if new.kind == self.kind {
-                return Ok(new);
-            }
-            let [given, accepted] = [new.kind, self.kind].map(|kind| format!("{kind:?}"));
-            Err(Error::config("architectures", given, format!("{accepted}, as before the reload")))
-        })
-    }
-
-    /// Has the next who asks load the model again, after its worker has ended.
-    pub(super) fn give_up(self: &Arc<Self>) {
-        MODELS.forget(&self.key, self);
+    fn registry() -> &'static Registry<Self> {
+        &MODELS
     }
 
     fn load(key: &Key, settings: &ModelSettings) -> Result<Self> {
@@ -97,17 +70,26 @@ impl TextModel {
         let start = Instant::now();
         let (kind, hash) = warm_up(&task, key)?;
         let expected = start.elapsed();
-        let options = WorkerOptions {
-            name: key.model.clone(),
-            capacity: CAPACITY,
-            batch_size: settings.batch_size as usize,
-            batch_timeout: settings.batch_timeout.into(),
-        };
         let model = task.clone();
-        let worker = Worker::spawn(&options, move |questions: &[Question]| answer(&model, questions))?;
+        let ask = move |questions: &[&Question]| answer(&model, questions);
+        let worker = models::spawn::<Self>(key, settings, hash.clone(), ask)?;
         Ok(Self { key: key.clone(), task, kind, hash, expected, worker })
     }
 
+    fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn worker(&self) -> &ModelWorker<Self> {
+        &self.worker
+    }
+
+    fn form(&self) -> String {
+        format!("{:?}", self.kind)
+    }
+}
+
+impl TextModel {
     /// What it answers.
     pub(super) fn kind(&self) -> Kind {
         self.kind
@@ -126,22 +108,9 @@ impl TextModel {
         }
     }
 
-    /// Hands a text over.
-    ///
-    /// # Errors
-    /// When the worker has ended.
-    pub(super) fn submit(&self, question: Question) -> Result<Ticket<Answer>> {
-        self.worker.submit(question)
-    }
-
     /// What the longest text takes, by the warm-up.
     pub(super) fn expected(&self) -> Duration {
         self.expected
-    }
-
-    /// What the worker has done for all its elements.
-    pub(super) fn stats(&self) -> WorkerStats {
-        self.worker.stats()
     }
 }
 
@@ -165,7 +134,7 @@ fn warm_up(task: &Task, key: &Key) -> Result<(Kind, Arc<str>)> {
 }
 
 /// One model call.
-fn answer(task: &Task, questions: &[Question]) -> Result<Vec<Answer>> {
+fn answer(task: &Task, questions: &[&Question]) -> Result<Vec<Answer>> {
     let texts = questions.iter().map(|question| question.text.as_str());
     match task {
         Task::FillMask(task) => {

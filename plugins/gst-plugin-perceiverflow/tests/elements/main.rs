@@ -15,5 +15,6 @@ mod metadata;
 mod models;
 mod overlay;
 mod passthrough;
+mod properties;
 mod stage;
 mod text;

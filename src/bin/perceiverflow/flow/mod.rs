@@ -12,7 +12,7 @@ use perceiverflow::{
     render::{FlowMode, FlowStyle},
 };
 
-use crate::model::FlowModelArguments;
+use crate::{model::FlowModelArguments, output::WritingArguments};
 
 /// Optical flow of a video, or from one picture to another.
 ///
@@ -42,13 +42,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
 
-    /// Overwrite files that exist
-    #[arg(short = 'y', long)]
-    overwrite: bool,
-
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    writing: WritingArguments,
 
     /// Frames from the first to the second of a window, 1 or more
     #[arg(long, value_name = "FRAMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -113,7 +108,7 @@ impl Arguments {
             second,
             output: self.output.as_deref(),
             picture: self.picture.as_deref(),
-            overwrite: self.overwrite,
+            overwrite: self.writing.overwrite,
             style: self.drawing.style(),
             model: &self.model,
         })
@@ -125,8 +120,8 @@ impl Arguments {
             input,
             output: self.output.as_deref(),
             flo: self.flo.as_deref(),
-            overwrite: self.overwrite,
-            quiet: self.quiet,
+            overwrite: self.writing.overwrite,
+            quiet: self.writing.quiet,
             distance: self.frame_distance as usize,
             interval: u64::from(self.inference_interval),
             style: self.drawing.style(),

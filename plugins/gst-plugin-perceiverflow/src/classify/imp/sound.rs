@@ -1,6 +1,6 @@
 //! The pad `audio_sink`: its sound is handed to the stream, and ends here.
 
-use std::sync::{PoisonError, atomic::Ordering};
+use std::sync::PoisonError;
 
 use gst::{prelude::*, subclass::prelude::*};
 
@@ -8,12 +8,18 @@ use super::{Classify, Seek, lock};
 use crate::{
     caps,
     classify::{CAT, stream::Stream},
+    element,
+    element::Segment,
     report::Loss,
     sound::SoundFormat,
 };
 
 impl Classify {
     pub(super) fn request_audio_pad(&self, template: &gst::PadTemplate) -> Option<gst::Pad> {
+        if lock(&self.audio_pad).is_some() {
+            gst::warning!(CAT, imp = self, "audio_sink is there already");
+            return None;
+        }
         let pad = gst::Pad::builder_from_template(template)
             .chain_function(|pad, parent, buffer| {
                 Self::catch_panic_pad_function(parent, || Err(gst::FlowError::Error), |imp| imp.chain_sound(pad, &buffer))
@@ -83,7 +89,7 @@ impl Classify {
                 gst::FlowError::Error
             })
         })?;
-        let live = self.live.load(Ordering::Relaxed);
+        let live = self.base.is_live();
         let heard = self.with_stream(|stream| stream.hear(chunk, live))?.map_err(|error| {
             gst::element_imp_error!(self, gst::StreamError::Format, ["{error}"]);
             gst::FlowError::Error
@@ -91,7 +97,7 @@ impl Classify {
         self.changed.notify_all();
         if !heard {
             gst::warning!(CAT, obj = pad, "sound at {time:?} left out: the video is far behind it");
-            lock(&self.report).lose(Loss::Late);
+            lock(&self.base.report).lose(Loss::Late);
         }
         if live { Ok(gst::FlowSuccess::Ok) } else { self.wait_for_pictures() }
     }
@@ -145,7 +151,7 @@ impl Classify {
                     if !keep {
                         stream.forget_media();
                     }
-                    stream.set_sound_segment(gst::FormattedSegment::new());
+                    stream.set_sound_segment(Segment::new());
                     stream.set_joined(true);
                 });
                 self.changed.notify_all();
@@ -163,7 +169,7 @@ impl Classify {
                     gst::element_imp_error!(self, gst::StreamError::Format, ["audio_sink: accepted is a segment in time"]);
                     return false;
                 };
-                self.learn_liveness(pad);
+                element::learn_liveness(self, pad);
                 let _ = self.with_stream(|stream| stream.set_sound_segment(segment.clone()));
             }
             EventView::Gap(gap) => {

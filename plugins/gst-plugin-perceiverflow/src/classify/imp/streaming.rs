@@ -1,52 +1,274 @@
 //! Buffers in, windows to the model, labels and buffers out: the streaming thread of `sink`.
 
 use std::{
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use crossbeam_channel::select;
 use gst::{prelude::*, subclass::prelude::*};
-use gst_video::VideoFrameRef;
+use gst_video::{VideoFrameRef, VideoInfo};
 use perceiverflow::{
-    Error,
-    engine::Answer,
-    media::{Frame, Labels},
+    Result,
+    engine::{Answer, Question},
+    media::Frame,
+    tasks::Head,
 };
 
-use super::{Classify, Loaded, lock};
+use super::{Classes, Classify, ModelElement, State, lock};
 use crate::{
+    asked::Job,
     caps::{self, LabelMedia},
     classify::{
         CAT,
-        settings::LabelSettings,
-        stream::{Admission, Content, Media, Outcome, Step, Stream, Tag},
+        line::Timed,
+        settings::Settings,
+        stream::{Content, Media, Stream},
     },
-    convert, label_bytes,
-    multimodal::{Job, Reply, ReplyTicket},
+    convert,
+    element::{self, Base, Segment},
+    label_bytes,
+    meta::LabelsMeta,
+    multimodal::MultimodalModel,
+    passing::{self, PassThrough, Passing},
     queue::Leaky,
     report::Loss,
-    result_pad::{Place, ResultPad, Source},
-    settings::{LiveSettings, ResultPolicy},
+    result_pad::Source,
+    settings::{self, ResultPolicy},
+    sound::SoundFormat,
 };
 
-impl Classify {
-    pub(super) fn chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+impl ModelElement for Classify {
+    type Own = Settings;
+    type Model = MultimodalModel;
+    const REMEDY: &'static str = "leaky=downstream or inference-interval help";
+
+    fn category() -> gst::DebugCategory {
+        *CAT
+    }
+
+    fn base(&self) -> &Base<Self> {
+        &self.base
+    }
+
+    fn start(&self, model: &Arc<MultimodalModel>, settings: &settings::Settings<Settings>) -> Result<()> {
+        let names = settings.own.labels.names(model.task().label_names().len())?.map(Arc::new);
+        let expected = model.encoding() + model.decoding(Head::Labels)?;
+        let mut stream = Stream::new(model.task(), &settings.own, settings.inference.max_size_buffers)?;
+        stream.set_joined(lock(&self.audio_pad).clone().is_some_and(|pad| pad.is_linked()));
+        *lock(&self.classes) = Classes { names, expected };
+        *lock(&self.state) = State { stream: Some(stream), ..State::default() };
+        Ok(())
+    }
+
+    fn stop(&self) {
+        let stream = lock(&self.state).stream.take();
+        drop(stream);
+    }
+
+    fn expected(&self, _model: &MultimodalModel) -> Duration {
+        lock(&self.classes).expected
+    }
+
+    fn delays(&self, processing: Duration, waits: bool) -> Option<[Duration; 2]> {
+        let timing = self.with_stream(|stream| stream.timing(processing, waits)).ok()?;
+        Some([timing.stream(), timing.results()])
+    }
+
+    fn period(&self) -> Duration {
+        self.with_stream(|stream| stream.stride()).unwrap_or_default()
+    }
+
+    fn add_stats(&self, stats: &mut gst::StructureRef) {
+        let clips = lock(&self.state).stream.as_ref().map(Stream::clip_stats).unwrap_or_default();
+        for (name, count) in [
+            ("windows-left-out", clips.dropped + clips.empty),
+            ("missing-pictures", clips.missing_pictures),
+            ("missing-samples", clips.missing_samples),
+            ("late-frames", clips.late_frames),
+            ("late-samples", clips.late_samples),
+        ] {
+            stats.set(name, count);
+        }
+    }
+
+    fn chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         gst::trace!(CAT, imp = self, "{buffer:?}");
-        let settings = lock(&self.settings).inference.live;
-        let live = self.live.load(Ordering::Relaxed);
+        let live = self.base.is_live();
         let (content, duration) = self.content(&buffer)?;
         let taken = self.with_stream(|stream| stream.take(buffer, duration, content, live))?;
-        taken.map_err(|error| self.broken(&error))?;
+        taken.map_err(|error| element::broken(self, &error))?;
         self.changed.notify_all();
-        self.announce_latency();
-        self.cut_windows(settings, Stream::lacks_sound)?;
-        let waits = settings.leaky == Leaky::No;
+        element::announce_latency(self);
+        self.cut_windows(Stream::lacks_sound)?;
+        let waits = self.base.live_settings().leaky == Leaky::No;
         let policy = self.with_stream(|stream| stream.policy())?;
-        self.collect(waits && policy == ResultPolicy::Persist)?;
-        self.release(waits)?;
-        self.warn_if_due();
+        element::collect(self, waits && policy == ResultPolicy::Persist)?;
+        passing::release(self, waits)?;
+        element::warn_if_due(self);
         Ok(gst::FlowSuccess::Ok)
+    }
+
+    fn answered(&self, window: u64, model_hash: Arc<str>, answer: Answer) -> Result<(), gst::FlowError> {
+        let scores = match answer.values() {
+            Ok(scores) => scores,
+            Err(error) => {
+                element::lose_broken(self, &error, window);
+                return Ok(());
+            }
+        };
+        let model = self.base.model()?;
+        let (choice, names) = (lock(&self.base.settings).own.labels.clone(), lock(&self.classes).names.clone());
+        let labels = choice.choose(model.task(), &scores, names.as_deref());
+        let meta = |window| LabelsMeta { labels, window };
+        let Some(outcome) = self.with_passing(|passing| passing.found(window, model_hash, meta))? else { return Ok(()) };
+        gst::log!(CAT, imp = self, "window {window} at {}: {:?}", outcome.place.start, outcome.meta.labels);
+        element::count_out(self);
+        element::post_result(self, |structure| outcome.meta.write(structure));
+        passing::push_result(self, &outcome, &caps::labels(), |caps| {
+            let media = LabelMedia::of(caps).ok_or(gst::FlowError::NotNegotiated)?;
+            let stream = self.source_of_text()?.stream_id;
+            Ok(label_bytes::write(&outcome.meta, outcome.place.start, media, &stream))
+        })
+    }
+
+    fn lost(&self, window: u64) {
+        // After the element has stopped nobody waits for it.
+        let _ = self.with_passing(|passing| passing.lost(window));
+    }
+
+    fn withdrawn(&self) {
+        let _ = self.with_passing(Passing::abandon);
+    }
+
+    fn close(&self) -> Result<(), gst::FlowError> {
+        self.with_stream(Stream::break_off)?;
+        self.cut_windows(Stream::sound_lags)?;
+        element::collect_or_withdraw(self)?;
+        self.with_passing(|passing| passing.line.cut())?;
+        passing::release(self, false)
+    }
+
+    fn drain(&self) -> Result<(), gst::FlowError> {
+        self.with_stream(Stream::break_off)?;
+        self.cut_windows(Stream::sound_lags)?;
+        self.with_stream(Stream::finish)?;
+        self.changed.notify_all();
+        self.cut_windows(|_| false)?;
+        element::collect(self, true)?;
+        self.with_passing(|passing| passing.line.cut())?;
+        passing::release(self, false)
+    }
+
+    fn reset(&self) {
+        // Before the element starts and after it stops there is nothing to forget.
+        let _ = self.with_stream(Stream::reset);
+        if let Some(seek) = &mut lock(&self.state).seek {
+            seek.stream_flushed = true;
+        }
+    }
+
+    fn wake(&self, stopping: bool) {
+        self.base.flush.wake();
+        let mut state = lock(&self.state);
+        state.flushing = true;
+        state.sound_flushing |= stopping;
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn resume(&self) {
+        self.base.flush.resume();
+        lock(&self.state).flushing = false;
+        self.changed.notify_all();
+    }
+
+    fn begin_stream(&self) -> Result<(), gst::FlowError> {
+        self.close()?;
+        self.with_stream(Stream::reopen)
+    }
+
+    fn take_caps(&self, caps: &gst::CapsRef) -> Result<gst::Caps, gst::ErrorMessage> {
+        let media = match SoundFormat::of(caps) {
+            Some(format) => Ok(Media::Sound(format)),
+            None => VideoInfo::from_caps(caps).map(Media::Video),
+        };
+        let media = media.map_err(|error| gst::error_msg!(gst::StreamError::Format, ["{caps:?}: {error}"]))?;
+        if matches!(media, Media::Sound(_)) && lock(&self.audio_pad).is_some() {
+            return Err(gst::error_msg!(
+                gst::StreamError::WrongType,
+                ["sink has sound and audio_sink is there, too: accepted is video on sink beside it"]
+            ));
+        }
+        let _ = self.with_stream(|stream| stream.set_media(media));
+        Ok(caps.to_owned())
+    }
+
+    fn take_segment(&self, segment: &Segment) {
+        let _ = self.with_stream(|stream| stream.set_segment(segment.clone()));
+    }
+
+    fn take_event(&self, event: gst::Event) -> Result<(), gst::FlowError> {
+        passing::take_event(self, event)
+    }
+
+    fn take_gap(&self, event: gst::Event) -> Result<(), gst::FlowError> {
+        if let gst::EventView::Gap(gap) = event.view() {
+            let (from, duration) = gap.get();
+            self.with_stream(|stream| stream.gap(from, duration.unwrap_or_default()))?;
+        }
+        self.take_event(event)
+    }
+
+    fn announce_results(&self) -> Result<(), gst::FlowError> {
+        self.announce_text()
+    }
+
+    fn source_of_results(&self) -> Result<Source, gst::FlowError> {
+        self.source_of_text()
+    }
+
+    /// Seeks go to both streams.
+    fn upstreams(&self) -> Vec<gst::Pad> {
+        let sound = lock(&self.audio_pad).clone();
+        [self.base.sinkpad.clone()].into_iter().chain(sound).collect()
+    }
+
+    fn upstream_latency(&self, pad: &gst::Pad) -> Option<(bool, gst::ClockTime, Option<gst::ClockTime>)> {
+        self.latency_before(pad)
+    }
+
+    fn sink_query(&self, pad: &gst::Pad, query: &mut gst::QueryRef) -> bool {
+        self.answer_upstream(pad, query)
+    }
+
+    fn source_query(&self, pad: &gst::Pad, query: &mut gst::QueryRef) -> bool {
+        self.answer_downstream(pad, query)
+    }
+
+    fn source_event(&self, pad: &gst::Pad, event: gst::Event) -> bool {
+        match event.type_() {
+            gst::EventType::Seek => self.seek(pad, event),
+            _ => element::source_event(self, pad, event),
+        }
+    }
+}
+
+impl PassThrough for Classify {
+    type Meta = LabelsMeta;
+    type Policy = Timed;
+
+    fn with_passing<R>(&self, f: impl FnOnce(&mut Passing<LabelsMeta, Timed>) -> R) -> Result<R, gst::FlowError> {
+        self.with_stream(|stream| f(&mut stream.passing))
+    }
+}
+
+impl Classify {
+    pub(super) fn with_stream<R>(&self, f: impl FnOnce(&mut Stream) -> R) -> Result<R, gst::FlowError> {
+        lock(&self.state).stream.as_mut().map(f).ok_or(gst::FlowError::Flushing)
+    }
+
+    pub(super) fn source_of_text(&self) -> Result<Source, gst::FlowError> {
+        self.base.source_of("labels", self.with_passing(|passing| passing.segment.clone())?)
     }
 
     /// What a buffer holds for the model, if the segment covers it, and how long it lasts.
@@ -75,15 +297,21 @@ impl Classify {
     }
 
     /// Hands every window that is complete to the model. While `lacks` says so, and the element is not live, more sound is waited for.
-    fn cut_windows(&self, settings: LiveSettings, lacks: fn(&Stream) -> bool) -> Result<(), gst::FlowError> {
-        while let Some((tag, job)) = self.next_window(lacks)? {
-            self.submit(&tag, job, settings)?;
+    fn cut_windows(&self, lacks: fn(&Stream) -> bool) -> Result<(), gst::FlowError> {
+        while let Some((running_time, job)) = self.next_window(lacks)? {
+            lock(&self.base.report).windows_in += 1;
+            if self.base.is_late(Some(running_time)) {
+                self.lost(job.id);
+                element::lose(self, Loss::Late, job.id);
+            } else {
+                element::ask(self, job)?;
+            }
         }
         Ok(())
     }
 
-    fn next_window(&self, lacks: fn(&Stream) -> bool) -> Result<Option<(Tag, Job)>, gst::FlowError> {
-        let live = self.live.load(Ordering::Relaxed);
+    fn next_window(&self, lacks: fn(&Stream) -> bool) -> Result<Option<(gst::ClockTime, Job<Question>)>, gst::FlowError> {
+        let live = self.base.is_live();
         let mut state = lock(&self.state);
         loop {
             let stream = state.stream.as_mut().ok_or(gst::FlowError::Flushing)?;
@@ -93,7 +321,7 @@ impl Classify {
             self.changed.notify_all();
             if !waits {
                 drop(state);
-                return window.map_err(|error| self.broken(&error));
+                return window.map_err(|error| element::broken(self, &error));
             }
             if state.flushing {
                 return Err(gst::FlowError::Flushing);
@@ -101,181 +329,4 @@ impl Classify {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
-
-    /// Hands a window to the model, or drops it or another one.
-    fn submit(&self, tag: &Tag, job: Job, settings: LiveSettings) -> Result<(), gst::FlowError> {
-        lock(&self.report).windows_in += 1;
-        let late = settings.qos && lock(&self.lateness).is_late(Some(tag.running_time));
-        if late {
-            self.with_stream(|stream| stream.lost(tag.id))?;
-            self.lose(Loss::Late, tag.id);
-            return Ok(());
-        }
-        match self.with_stream(|stream| stream.admit(job, settings.leaky))? {
-            Admission::Tell(claim) => {
-                let loaded = self.loaded()?;
-                let ticket = loaded.model.submit(claim).map_err(|error| self.fail(&error))?;
-                self.with_stream(|stream| stream.tickets.push_back(ticket))?;
-            }
-            Admission::Known { lost } | Admission::Refused { lost } => self.lose(Loss::Leaked, lost),
-        }
-        Ok(())
-    }
-
-    /// Takes the results that are there; with `wait`, all of them.
-    pub(super) fn collect(&self, wait: bool) -> Result<(), gst::FlowError> {
-        while let Some(ticket) = self.with_stream(|stream| stream.tickets.pop_front())? {
-            let reply = if wait {
-                self.wait(&ticket)?
-            } else {
-                match ticket.try_wait().map_err(|error| self.fail(&error))? {
-                    Some(reply) => reply,
-                    None => return self.with_stream(|stream| stream.tickets.push_front(ticket)),
-                }
-            };
-            self.deliver(reply)?;
-        }
-        Ok(())
-    }
-
-    /// Waits for one result, or for a flush.
-    fn wait(&self, ticket: &ReplyTicket) -> Result<Option<Reply>, gst::FlowError> {
-        select! {
-            recv(ticket.reply()) -> reply => reply.unwrap_or_else(|_| ticket.wait()).map_err(|error| self.fail(&error)),
-            recv(self.flush.receiver()) -> _ => Err(gst::FlowError::Flushing),
-        }
-    }
-
-    /// Sends a result where it belongs: to buffers, to the bus, to the pad for text.
-    fn deliver(&self, reply: Option<Reply>) -> Result<(), gst::FlowError> {
-        let Some(Reply { id, answer }) = reply else { return Ok(()) };
-        let loaded = self.loaded()?;
-        let choice = lock(&self.settings).labels;
-        let labels = match answer.and_then(|answer| chosen(answer, &loaded, choice)) {
-            Ok(labels) => labels,
-            Err(error) => {
-                self.with_stream(|stream| stream.lost(id))?;
-                self.lose(Loss::Broken(error.to_string()), id);
-                return Ok(());
-            }
-        };
-        let Some(outcome) = self.with_stream(|stream| stream.found(id, labels, loaded.model.hash()))? else { return Ok(()) };
-        lock(&self.report).windows_out += 1;
-        gst::log!(CAT, imp = self, "window {id} at {}: {:?}", outcome.pts, outcome.meta.labels);
-        let live = lock(&self.settings).inference.live;
-        if live.post_messages {
-            self.post_result(&outcome.meta);
-        }
-        if live.leaky == Leaky::No {
-            self.warn_if_slow();
-        }
-        let Some(pad) = self.text_pad() else { return Ok(()) };
-        let pushed = self.push_text(&pad, &outcome);
-        self.combine(pad.pad(), pushed)
-    }
-
-    fn push_text(&self, pad: &ResultPad, outcome: &Outcome) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let source = self.source_of_text()?;
-        let place = Place { window: outcome.meta.window.id, start: outcome.pts, duration: outcome.shown };
-        pad.push(&source, &caps::labels(), place, |caps| {
-            let media = LabelMedia::of(caps).ok_or(gst::FlowError::NotNegotiated)?;
-            Ok(label_bytes::write(&outcome.meta, outcome.pts, media, &source.stream_id))
-        })
-    }
-
-    /// Pushes the buffers and events whose turn it is. A buffer that has stayed as long as it may is waited for, or goes as it is.
-    pub(super) fn release(&self, waits: bool) -> Result<(), gst::FlowError> {
-        loop {
-            match self.with_stream(Stream::step)? {
-                Step::Push(buffer) => {
-                    let pushed = self.srcpad.push(buffer);
-                    self.combine(&self.srcpad, pushed)?;
-                }
-                Step::Forward(event) => {
-                    self.srcpad.push_event(event);
-                }
-                Step::Overdue => {
-                    let oldest = if waits { self.with_stream(|stream| stream.tickets.pop_front())? } else { None };
-                    match oldest {
-                        Some(ticket) => self.deliver(self.wait(&ticket)?)?,
-                        None => self.with_stream(Stream::excuse)?,
-                    }
-                }
-                Step::Nothing => return Ok(()),
-            }
-        }
-    }
-
-    /// Ends the windows that are open and pushes every buffer: before a new timeline or other caps.
-    pub(super) fn close(&self) -> Result<(), gst::FlowError> {
-        let settings = lock(&self.settings).inference.live;
-        self.with_stream(Stream::break_off)?;
-        self.cut_windows(settings, Stream::sound_lags)?;
-        if settings.leaky == Leaky::No {
-            self.collect(true)?;
-        } else {
-            self.collect(false)?;
-            let lost = self.with_stream(Stream::withdraw)?;
-            let mut report = lock(&self.report);
-            (0..lost).for_each(|_| report.lose(Loss::Cut));
-        }
-        self.with_stream(Stream::cut)?;
-        self.release(false)
-    }
-
-    /// The same at the end of the stream, where every window is waited for.
-    pub(super) fn drain(&self) -> Result<(), gst::FlowError> {
-        let settings = lock(&self.settings).inference.live;
-        self.with_stream(Stream::break_off)?;
-        self.cut_windows(settings, Stream::sound_lags)?;
-        self.with_stream(Stream::finish)?;
-        self.changed.notify_all();
-        self.cut_windows(settings, |_| false)?;
-        self.collect(true)?;
-        self.with_stream(Stream::cut)?;
-        self.release(false)
-    }
-
-    pub(super) fn with_stream<R>(&self, f: impl FnOnce(&mut Stream) -> R) -> Result<R, gst::FlowError> {
-        lock(&self.state).stream.as_mut().map(f).ok_or(gst::FlowError::Flushing)
-    }
-
-    fn combine(&self, pad: &gst::Pad, pushed: Result<gst::FlowSuccess, gst::FlowError>) -> Result<(), gst::FlowError> {
-        lock(&self.flows).update_pad_flow(pad, pushed).map(drop)
-    }
-
-    pub(super) fn source_of_text(&self) -> Result<Source, gst::FlowError> {
-        let start = self.sinkpad.sticky_event::<gst::event::StreamStart>(0).ok_or(gst::FlowError::NotNegotiated)?;
-        self.with_stream(|stream| Source {
-            segment: stream.segment().clone(),
-            stream_id: format!("{}/labels", start.stream_id()),
-            group: start.group_id(),
-        })
-    }
-
-    fn loaded(&self) -> Result<Loaded, gst::FlowError> {
-        lock(&self.model).clone().ok_or(gst::FlowError::Flushing)
-    }
-
-    /// The stream is none that the element can go on with.
-    fn broken(&self, error: &Error) -> gst::FlowError {
-        gst::element_imp_error!(self, gst::StreamError::Failed, ["{error}"]);
-        gst::FlowError::Error
-    }
-
-    /// The worker has ended: nothing more can come of this model.
-    fn fail(&self, error: &Error) -> gst::FlowError {
-        let loaded = lock(&self.model).clone();
-        if let Some(loaded) = loaded {
-            loaded.model.give_up();
-        }
-        gst::element_imp_error!(self, gst::LibraryError::Failed, ["{error}"]);
-        gst::FlowError::Error
-    }
-}
-
-/// The labels of an answer that the user wants, under the names that the user gave.
-fn chosen(answer: Answer, loaded: &Loaded, choice: LabelSettings) -> perceiverflow::Result<Labels> {
-    let labels = loaded.model.task().labels(&answer.values()?).top(choice.top_k as usize, choice.threshold);
-    Ok(loaded.names.as_ref().map_or_else(|| labels.clone(), |names| names.rename(&labels)))
 }

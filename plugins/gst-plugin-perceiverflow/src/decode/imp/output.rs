@@ -9,9 +9,9 @@ use super::{Decode, lock};
 use crate::{
     caps::HeadMedia,
     decode::joined::{Joined, Piece},
-    label_bytes,
+    element, label_bytes,
     meta::{LabelsMeta, WindowMeta},
-    stage::{Placed, flow_error, post_result},
+    stage::Placed,
     tensor_bytes,
 };
 
@@ -39,7 +39,7 @@ impl Decode {
         placed.meta.error = self.error(&placed.meta, &values, head)?;
         // The window itself would be kept alive by every frame made of it.
         placed.meta.inputs = None;
-        post_result(self, |structure| {
+        element::post_result(self, |structure| {
             placed.meta.window.write(structure);
             placed.meta.write_error(structure);
         });
@@ -54,19 +54,18 @@ impl Decode {
     }
 
     fn give_labels(&self, placed: &Placed, scores: &[f32], media: HeadMedia) -> Result<(), gst::FlowError> {
-        let model = lock(&self.stage.model).clone().ok_or(gst::FlowError::Flushing)?;
-        let settings = lock(&self.settings).clone();
-        let labels = model.task().labels(scores).top(settings.top_k as usize, settings.threshold);
-        let labels = lock(&self.names).as_ref().map_or_else(|| labels.clone(), |names| names.rename(&labels));
+        let model = self.stage.base.model()?;
+        let choice = lock(&self.stage.base.settings).own.labels.clone();
+        let labels = choice.choose(model.task(), scores, lock(&self.names).as_ref());
         let meta = LabelsMeta { labels, window: placed.meta.window.clone() };
-        post_result(self, |structure| meta.write(structure));
+        element::post_result(self, |structure| meta.write(structure));
         let bytes = match media {
             HeadMedia::Labels(media) => label_bytes::write(&meta, placed.pts, media, &self.stream()),
             _ => Some(tensor_bytes::bytes(scores)),
         };
         let Some(bytes) = bytes else {
             let gap = gst::event::Gap::builder(placed.pts).duration(meta.window.duration);
-            self.stage.srcpad.push_event(gap.build());
+            self.stage.base.srcpad.push_event(gap.build());
             return Ok(());
         };
         let mut buffer = gst::Buffer::from_mut_slice(bytes);
@@ -76,20 +75,20 @@ impl Decode {
 
     /// The name of the stream that windows are of.
     fn stream(&self) -> String {
-        let start = self.stage.sinkpad.sticky_event::<gst::event::StreamStart>(0);
+        let start = self.stage.base.sinkpad.sticky_event::<gst::event::StreamStart>(0);
         start.map(|start| start.stream_id().to_owned()).unwrap_or_default()
     }
 
     /// How far an answer is from its window, where that is there and all of it was asked for.
     fn error(&self, meta: &WindowMeta, values: &[f32], head: Asked) -> Result<Option<ReconstructionError>, gst::FlowError> {
         let Some(inputs) = &meta.inputs else { return Ok(None) };
-        let grid = lock(&self.stage.model).as_ref().map(|model| model.task().video_grid()).ok_or(gst::FlowError::Flushing)?;
+        let grid = self.stage.base.model()?.task().video_grid();
         let error = match head {
             Asked::Video(queries) if queries == VideoQueries::default() => ReconstructionError::of_video(inputs, values, grid),
             Asked::Audio => ReconstructionError::of_audio(inputs, values),
             Asked::Video(_) | Asked::Labels => return Ok(None),
         };
-        error.map(Some).map_err(|error| flow_error(self, &error))
+        error.map(Some).map_err(|error| element::broken(self, &error))
     }
 
     /// Pushes frames one by one, or samples in one buffer.
@@ -129,7 +128,7 @@ impl Decode {
             buffer.set_duration(duration);
             meta.attach(buffer);
         }
-        self.stage.srcpad.push(buffer).map(drop)
+        self.stage.base.push(buffer)
     }
 }
 

@@ -1,43 +1,197 @@
-//! Frames in, windows to the model, results and frames out: the streaming thread.
+//! Frames in, windows to the model, fields and frames out.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use crossbeam_channel::select;
 use gst::{prelude::*, subclass::prelude::*};
 use gst_video::{VideoFrameRef, VideoInfo};
-use perceiverflow::{Error, media::Picture};
+use perceiverflow::{
+    Result,
+    media::{FlowField, Picture},
+};
 
-use super::{OpticalFlow, lock};
+use super::OpticalFlow;
 use crate::{
     caps::{self, FieldMedia},
     convert,
-    opticalflow::{
-        CAT,
-        field_bytes::field_bytes,
-        model::{Answer, FlowTicket, FlowWindow},
-        stream::{Admission, Outcome, Step, Stream},
-    },
+    element::{self, Base, ModelElement, Segment},
+    latency::Timing,
+    lock::lock,
+    meta::FlowMeta,
+    opticalflow::{CAT, field_bytes::field_bytes, line::Counted, model::FlowModel, settings::Settings, stream::Stream},
+    passing::{self, PassThrough, Passing},
     queue::Leaky,
     report::Loss,
-    result_pad::{Place, ResultPad, Source},
-    settings::{LiveSettings, ResultPolicy},
+    result_pad::Source,
+    settings::{self, ResultPolicy},
 };
 
-impl OpticalFlow {
-    pub(super) fn chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+impl ModelElement for OpticalFlow {
+    type Own = Settings;
+    type Model = FlowModel;
+    const REMEDY: &'static str = "leaky=downstream, inference-interval or scale=fit help";
+
+    fn category() -> gst::DebugCategory {
+        *CAT
+    }
+
+    fn base(&self) -> &Base<Self> {
+        &self.base
+    }
+
+    fn start(&self, model: &Arc<FlowModel>, settings: &settings::Settings<Settings>) -> Result<()> {
+        model.check(settings.own.tiling())?;
+        *lock(&self.stream) = Some(Stream::new(settings.own, settings.inference.max_size_buffers)?);
+        Ok(())
+    }
+
+    fn stop(&self) {
+        let stream = lock(&self.stream).take();
+        drop(stream);
+    }
+
+    fn expected(&self, model: &FlowModel) -> Duration {
+        self.with_stream(|stream| {
+            let size = stream.info().map_or((0, 0), |info| (info.width() as usize, info.height() as usize));
+            model.expected(size, stream.settings().tiling())
+        })
+        .unwrap_or_default()
+    }
+
+    fn delays(&self, processing: Duration, waits: bool) -> Option<[Duration; 2]> {
+        let spare = lock(&self.base.settings).inference.max_size_buffers;
+        let (frame, settings) = self.with_stream(|stream| (stream.frame_time(), *stream.settings())).ok()?;
+        let timing = Timing {
+            buffer: frame,
+            window: frame * settings.frame_distance,
+            stride: frame,
+            spare,
+            processing,
+            aligned: settings.policy == ResultPolicy::Aligned,
+            waits,
+        };
+        Some([timing.stream(), timing.results()])
+    }
+
+    fn period(&self) -> Duration {
+        self.with_stream(|stream| stream.frame_time() * stream.settings().inference_interval).unwrap_or_default()
+    }
+
+    fn chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         gst::trace!(CAT, imp = self, "{buffer:?}");
-        let live = lock(&self.settings).inference.live;
+        let waits = self.base.live_settings().leaky == Leaky::No;
         let picture = self.picture(&buffer)?;
         let (window, policy) = self.with_stream(|stream| (stream.frame(buffer, picture), stream.settings().policy))?;
-        self.announce_latency();
-        if let Some(window) = window {
-            self.submit(window, live)?;
+        element::announce_latency(self);
+        if let Some((running_time, job)) = window {
+            lock(&self.base.report).windows_in += 1;
+            if self.base.is_late(running_time) {
+                self.lost(job.id);
+                element::lose(self, Loss::Late, job.id);
+            } else {
+                element::ask(self, job)?;
+            }
         }
-        let waits = live.leaky == Leaky::No;
-        self.collect(waits && policy == ResultPolicy::Persist)?;
-        self.release(waits)?;
-        self.warn_if_due();
+        element::collect(self, waits && policy == ResultPolicy::Persist)?;
+        passing::release(self, waits)?;
+        element::warn_if_due(self);
         Ok(gst::FlowSuccess::Ok)
+    }
+
+    fn answered(&self, window: u64, model_hash: Arc<str>, field: Arc<FlowField>) -> Result<(), gst::FlowError> {
+        let meta = |window| FlowMeta { field: field.clone(), window };
+        let Some(outcome) = self.with_passing(|passing| passing.found(window, model_hash, meta))? else { return Ok(()) };
+        gst::log!(CAT, imp = self, "window {window} at {}", outcome.place.start);
+        element::count_out(self);
+        element::post_result(self, |structure| {
+            structure.set("mean-magnitude", f64::from(field.mean_magnitude()));
+            structure.set("max-magnitude", f64::from(field.max_magnitude()));
+            outcome.meta.window.write(structure);
+        });
+        let offered = caps::field(field.width(), field.height(), self.rate_of_fields()?);
+        passing::push_result(self, &outcome, &offered, |caps| {
+            let media = FieldMedia::of(caps).ok_or(gst::FlowError::NotNegotiated)?;
+            let bytes = field_bytes(&field, media).map_err(|error| {
+                gst::error!(CAT, imp = self, "window {window}: {error}");
+                gst::FlowError::NotNegotiated
+            })?;
+            Ok(Some(bytes))
+        })
+    }
+
+    fn lost(&self, window: u64) {
+        // After the element has stopped nobody waits for it.
+        let _ = self.with_passing(|passing| passing.lost(window));
+    }
+
+    fn withdrawn(&self) {
+        let _ = self.with_passing(Passing::abandon);
+    }
+
+    fn close(&self) -> Result<(), gst::FlowError> {
+        self.with_stream(Stream::cut)?;
+        element::collect_or_withdraw(self)?;
+        passing::release(self, false)
+    }
+
+    fn drain(&self) -> Result<(), gst::FlowError> {
+        self.with_stream(Stream::cut)?;
+        element::collect(self, true)?;
+        passing::release(self, false)
+    }
+
+    fn reset(&self) {
+        // Before the element starts and after it stops there is nothing to forget.
+        let _ = self.with_stream(Stream::reset);
+    }
+
+    fn take_caps(&self, caps: &gst::CapsRef) -> Result<gst::Caps, gst::ErrorMessage> {
+        let info =
+            VideoInfo::from_caps(caps).map_err(|error| gst::error_msg!(gst::StreamError::Format, ["{caps:?}: {error}"]))?;
+        let _ = self.with_stream(|stream| stream.set_info(info));
+        Ok(caps.to_owned())
+    }
+
+    fn take_segment(&self, segment: &Segment) {
+        let _ = self.with_stream(|stream| stream.set_segment(segment.clone()));
+    }
+
+    fn take_event(&self, event: gst::Event) -> Result<(), gst::FlowError> {
+        passing::take_event(self, event)
+    }
+
+    fn take_gap(&self, gap: gst::Event) -> Result<(), gst::FlowError> {
+        self.with_stream(Stream::cut)?;
+        self.take_event(gap)
+    }
+
+    fn source_of_results(&self) -> Result<Source, gst::FlowError> {
+        self.base.source_of("flow", self.with_passing(|passing| passing.segment.clone())?)
+    }
+
+    fn sink_query(&self, pad: &gst::Pad, query: &mut gst::QueryRef) -> bool {
+        let gst::QueryViewMut::Allocation(allocation) = query.view_mut() else {
+            return element::sink_query(self, pad, query);
+        };
+        if !self.base.srcpad.peer_query(allocation.query_mut()) {
+            return false;
+        }
+        self.keep_for_the_line(allocation);
+        true
+    }
+}
+
+impl PassThrough for OpticalFlow {
+    type Meta = FlowMeta;
+    type Policy = Counted;
+
+    fn with_passing<R>(&self, f: impl FnOnce(&mut Passing<FlowMeta, Counted>) -> R) -> Result<R, gst::FlowError> {
+        self.with_stream(|stream| f(&mut stream.passing))
+    }
+}
+
+impl OpticalFlow {
+    fn with_stream<R>(&self, f: impl FnOnce(&mut Stream) -> R) -> Result<R, gst::FlowError> {
+        lock(&self.stream).as_mut().map(f).ok_or(gst::FlowError::Flushing)
     }
 
     fn picture(&self, buffer: &gst::BufferRef) -> Result<Picture, gst::FlowError> {
@@ -51,150 +205,21 @@ impl OpticalFlow {
         })
     }
 
-    /// Hands a window to the model, or drops it or another one.
-    fn submit(&self, window: FlowWindow, live: LiveSettings) -> Result<(), gst::FlowError> {
-        lock(&self.report).windows_in += 1;
-        let late = live.qos && lock(&self.lateness).is_late(window.tag.running_time);
-        if late {
-            self.with_stream(|stream| stream.lost(window.tag.id))?;
-            self.lose(Loss::Late, window.tag.id);
-            return Ok(());
-        }
-        match self.with_stream(|stream| stream.admit(window, live.leaky))? {
-            Admission::Tell(claim) => {
-                let model = lock(&self.model).clone().ok_or(gst::FlowError::Flushing)?;
-                let ticket = model.submit(claim).map_err(|error| self.fail(&error))?;
-                self.with_stream(|stream| stream.tickets.push_back(ticket))?;
-            }
-            Admission::Known { lost } | Admission::Refused { lost } => self.lose(Loss::Leaked, lost),
-        }
-        Ok(())
-    }
-
-    /// Takes the results that are there; with `wait`, all of them.
-    pub(super) fn collect(&self, wait: bool) -> Result<(), gst::FlowError> {
-        while let Some(ticket) = self.with_stream(|stream| stream.tickets.pop_front())? {
-            let answer = if wait {
-                self.wait(&ticket)?
-            } else {
-                match ticket.try_wait().map_err(|error| self.fail(&error))? {
-                    Some(answer) => answer,
-                    None => return self.with_stream(|stream| stream.tickets.push_front(ticket)),
-                }
-            };
-            self.deliver(answer)?;
-        }
-        Ok(())
-    }
-
-    /// Waits for one result, or for a flush.
-    fn wait(&self, ticket: &FlowTicket) -> Result<Option<Answer>, gst::FlowError> {
-        let flush = self.flush.receiver();
-        select! {
-            recv(ticket.reply()) -> reply => reply.unwrap_or_else(|_| ticket.wait()).map_err(|error| self.fail(&error)),
-            recv(flush) -> _ => Err(gst::FlowError::Flushing),
-        }
-    }
-
-    /// Sends a result where it belongs: to frames, to the bus, to the field's pad.
-    fn deliver(&self, answer: Option<Answer>) -> Result<(), gst::FlowError> {
-        let Some(Answer { tag, model_hash, field }) = answer else { return Ok(()) };
-        let field = match field {
-            Ok(field) => field,
-            Err(error) => {
-                self.with_stream(|stream| stream.lost(tag.id))?;
-                self.lose(Loss::Broken(error.to_string()), tag.id);
-                return Ok(());
-            }
+    /// Asks for as many buffers more as the element holds back itself, so that a bounded pool does not run dry.
+    fn keep_for_the_line(&self, query: &mut gst::query::Allocation) {
+        let (own, spare) = {
+            let settings = lock(&self.base.settings);
+            (settings.own, settings.inference.max_size_buffers)
         };
-        lock(&self.report).windows_out += 1;
-        let outcome = self.with_stream(|stream| stream.found(&tag, field, model_hash))?;
-        gst::log!(CAT, imp = self, "window {} at {}", tag.id, tag.pts);
-        let live = lock(&self.settings).inference.live;
-        if live.post_messages {
-            self.post_result(&outcome);
+        if own.policy == ResultPolicy::Persist {
+            return;
         }
-        if live.leaky == Leaky::No {
-            self.warn_if_slow();
+        let held = own.frame_distance + spare + 1;
+        let pools: Vec<_> = query.allocation_pools().collect();
+        for (at, (pool, size, min, max)) in pools.into_iter().enumerate() {
+            let max = if max == 0 { 0 } else { max.saturating_add(held) };
+            query.set_nth_allocation_pool(at as u32, pool.as_ref(), size, min.saturating_add(held), max);
         }
-        let Some(pad) = self.field_pad() else { return Ok(()) };
-        let pushed = self.push_field(&pad, &outcome);
-        self.combine(pad.pad(), pushed)
-    }
-
-    fn push_field(&self, pad: &ResultPad, outcome: &Outcome) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let field = &*outcome.meta.field;
-        let offered = caps::field(field.width(), field.height(), self.rate_of_fields()?);
-        let place = Place { window: outcome.meta.window.id, start: outcome.pts, duration: outcome.meta.window.duration };
-        pad.push(&self.source_of_fields()?, &offered, place, |caps| {
-            let media = FieldMedia::of(caps).ok_or(gst::FlowError::NotNegotiated)?;
-            let bytes = field_bytes(field, media).map_err(|error| {
-                gst::error!(CAT, imp = self, "window {}: {error}", place.window);
-                gst::FlowError::NotNegotiated
-            })?;
-            Ok(Some(bytes))
-        })
-    }
-
-    /// Pushes the frames and events whose turn it is. A frame that has stayed as long as it may is waited for, or goes as it is.
-    pub(super) fn release(&self, waits: bool) -> Result<(), gst::FlowError> {
-        loop {
-            match self.with_stream(Stream::step)? {
-                Step::Push(buffer) => self.push(buffer)?,
-                Step::Forward(event) => {
-                    self.srcpad.push_event(event);
-                }
-                Step::Overdue => {
-                    let oldest = if waits { self.with_stream(|stream| stream.tickets.pop_front())? } else { None };
-                    match oldest {
-                        Some(ticket) => self.deliver(self.wait(&ticket)?)?,
-                        None => self.with_stream(Stream::excuse)?,
-                    }
-                }
-                Step::Nothing => return Ok(()),
-            }
-        }
-    }
-
-    fn push(&self, buffer: gst::Buffer) -> Result<(), gst::FlowError> {
-        let pushed = self.srcpad.push(buffer);
-        self.combine(&self.srcpad, pushed)
-    }
-
-    /// Ends the windows that are open and pushes every frame: before a new timeline or other caps.
-    pub(super) fn close(&self) -> Result<(), gst::FlowError> {
-        self.with_stream(Stream::cut)?;
-        let leaky = lock(&self.settings).inference.live.leaky;
-        if leaky == Leaky::No {
-            self.collect(true)?;
-        } else {
-            self.collect(false)?;
-            let lost = self.with_stream(Stream::withdraw)?;
-            let mut report = lock(&self.report);
-            (0..lost).for_each(|_| report.lose(Loss::Cut));
-        }
-        self.release(false)
-    }
-
-    pub(super) fn with_stream<R>(&self, f: impl FnOnce(&mut Stream) -> R) -> Result<R, gst::FlowError> {
-        lock(&self.stream).as_mut().map(f).ok_or(gst::FlowError::Flushing)
-    }
-
-    fn combine(&self, pad: &gst::Pad, pushed: Result<gst::FlowSuccess, gst::FlowError>) -> Result<(), gst::FlowError> {
-        lock(&self.flows).update_pad_flow(pad, pushed).map(drop)
-    }
-
-    pub(super) fn field_pad(&self) -> Option<Arc<ResultPad>> {
-        lock(&self.field_pad).clone()
-    }
-
-    pub(super) fn source_of_fields(&self) -> Result<Source, gst::FlowError> {
-        let start = self.sinkpad.sticky_event::<gst::event::StreamStart>(0).ok_or(gst::FlowError::NotNegotiated)?;
-        self.with_stream(|stream| Source {
-            segment: stream.segment().clone(),
-            stream_id: format!("{}/flow", start.stream_id()),
-            group: start.group_id(),
-        })
     }
 
     /// Fields in a second, 0/1 where that varies.
@@ -203,15 +228,5 @@ impl OpticalFlow {
             let interval = i32::try_from(stream.settings().inference_interval).unwrap_or(i32::MAX);
             stream.info().map_or(gst::Fraction::new(0, 1), VideoInfo::fps) / interval
         })
-    }
-
-    /// The worker has ended: nothing more can come of this model.
-    fn fail(&self, error: &Error) -> gst::FlowError {
-        let model = lock(&self.model).clone();
-        if let Some(model) = model {
-            model.give_up();
-        }
-        gst::element_imp_error!(self, gst::LibraryError::Failed, ["{error}"]);
-        gst::FlowError::Error
     }
 }

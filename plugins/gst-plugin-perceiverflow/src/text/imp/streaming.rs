@@ -1,28 +1,66 @@
 //! Text in, text out: the streaming thread.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use crossbeam_channel::select;
 use gst::{prelude::*, subclass::prelude::*};
-use perceiverflow::Error;
+use perceiverflow::{Error, Result, media::FilledText};
 
-use super::{Text, lock};
+use super::{Open, Stream, Text};
 use crate::{
+    asked::Job,
+    caps,
+    element::{self, Base, ModelElement, Segment},
+    lock::lock,
     meta::{LabelsMeta, ResultWindow},
     report::Loss,
+    settings,
     text::{
         CAT, Output, markup,
-        model::{Answer, Question, TextModel},
+        model::{Answer, Kind, Question, TextModel},
+        settings::Settings,
     },
 };
 
-impl Text {
-    pub(super) fn chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+impl ModelElement for Text {
+    type Own = Settings;
+    type Model = TextModel;
+    const REMEDY: &'static str = "a leaky queue before the element bounds the delay";
+
+    fn category() -> gst::DebugCategory {
+        *CAT
+    }
+
+    fn base(&self) -> &Base<Self> {
+        &self.base
+    }
+
+    fn start(&self, model: &Arc<TextModel>, settings: &settings::Settings<Settings>) -> Result<()> {
+        if settings.own.output == Output::Labels && model.kind() == Kind::Fill {
+            return Err(Error::option("output", "labels", "text: a PerceiverForMaskedLM has no labels"));
+        }
+        *lock(&self.stream) = Stream::default();
+        Ok(())
+    }
+
+    fn stop(&self) {
+        *lock(&self.open) = None;
+    }
+
+    fn expected(&self, model: &TextModel) -> Duration {
+        model.expected()
+    }
+
+    fn delays(&self, processing: Duration, _waits: bool) -> Option<[Duration; 2]> {
+        Some([processing; 2])
+    }
+
+    fn period(&self) -> Duration {
+        lock(&self.stream).shown
+    }
+
+    fn chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         gst::trace!(CAT, imp = self, "{buffer:?}");
-        let model = lock(&self.model).clone().ok_or(gst::FlowError::Flushing)?;
+        let model = self.base.model()?;
         let has_markup = {
             let mut stream = lock(&self.stream);
             stream.shown = buffer.duration().map_or(stream.shown, Duration::from);
@@ -31,8 +69,8 @@ impl Text {
         let given = match text_of(&buffer) {
             Ok(given) => given,
             Err(error) => {
-                lock(&self.report).windows_in += 1;
-                self.lose(Loss::Broken(error.to_string()));
+                let id = self.next_window();
+                element::lose_broken(self, &error, id);
                 return self.pass(buffer);
             }
         };
@@ -42,21 +80,99 @@ impl Text {
             return self.pass(buffer);
         }
         let window = self.window(&buffer, &model);
-        match self.ask(&model, text.clone(), &window)? {
-            Some(answer) => self.give(buffer, text, answer, window),
-            None => self.pass(buffer),
+        let id = window.id;
+        if self.base.is_late(window.running_time) {
+            element::lose(self, Loss::Late, id);
+            return self.pass(buffer);
         }
+        *lock(&self.open) = Some(Open { buffer, text: text.clone(), window });
+        let top_k = lock(&self.base.settings).own.top_k as usize;
+        element::ask(self, Job { id, question: Question { text, top_k } })?;
+        element::await_oldest(self)?;
+        let unanswered = lock(&self.open).take();
+        unanswered.map_or(Ok(gst::FlowSuccess::Ok), |open| self.pass(open.buffer))
+    }
+
+    /// Pushes what the model made of a text.
+    fn answered(&self, _window: u64, model_hash: Arc<str>, answer: Answer) -> Result<(), gst::FlowError> {
+        let Some(Open { mut buffer, text, window }) = lock(&self.open).take() else { return Ok(()) };
+        let window = ResultWindow { model_hash, ..window };
+        let Settings { output, top_k } = lock(&self.base.settings).own;
+        element::count_out(self);
+        let labels = match &answer {
+            Answer::Filled(filled) => {
+                let text = filled.text().into_owned();
+                element::post_result(self, |structure| {
+                    structure.set("text", &text);
+                    window.write(structure);
+                    write_guesses(filled, top_k as usize, structure);
+                });
+                return self.base.push(with_text(&buffer, text));
+            }
+            Answer::Labels(labels) => labels.top(top_k as usize, f32::NEG_INFINITY),
+        };
+        let meta = LabelsMeta { labels, window };
+        let text = match output {
+            Output::Text => text,
+            Output::Labels => {
+                let lines = meta.labels.as_slice().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                buffer = with_text(&buffer, lines.clone());
+                lines
+            }
+        };
+        element::post_result(self, |structure| {
+            structure.set("text", &text);
+            meta.write(structure);
+        });
+        meta.attach(buffer.make_mut());
+        self.base.push(buffer)
+    }
+
+    /// The text is still open then, and passes.
+    fn lost(&self, _window: u64) {}
+
+    /// No text waits in the element, so there is nothing to end, and every event keeps its place.
+    fn close(&self) -> Result<(), gst::FlowError> {
+        Ok(())
+    }
+
+    fn drain(&self) -> Result<(), gst::FlowError> {
+        Ok(())
+    }
+
+    fn reset(&self) {
+        *lock(&self.open) = None;
+        lock(&self.stream).segment = Segment::new();
+    }
+
+    fn take_caps(&self, caps: &gst::CapsRef) -> Result<gst::Caps, gst::ErrorMessage> {
+        lock(&self.stream).markup = caps::is_markup(caps);
+        Ok(caps::text())
+    }
+
+    fn take_segment(&self, segment: &Segment) {
+        lock(&self.stream).segment = segment.clone();
+    }
+
+    fn take_event(&self, event: gst::Event) -> Result<(), gst::FlowError> {
+        self.base.srcpad.push_event(event);
+        Ok(())
+    }
+}
+
+impl Text {
+    fn next_window(&self) -> u64 {
+        let mut report = lock(&self.base.report);
+        report.windows_in += 1;
+        report.windows_in - 1
     }
 
     /// The next window: this text.
     fn window(&self, buffer: &gst::BufferRef, model: &TextModel) -> ResultWindow {
         let segment = lock(&self.stream).segment.clone();
-        let mut report = lock(&self.report);
-        let id = report.windows_in;
-        report.windows_in += 1;
         let pts = buffer.pts();
         ResultWindow {
-            id,
+            id: self.next_window(),
             stream_time: segment.to_stream_time(pts),
             running_time: segment.to_running_time(pts),
             duration: buffer.duration().unwrap_or_default(),
@@ -64,113 +180,27 @@ impl Text {
         }
     }
 
-    /// What the model says of a text; nothing if that is lost, which is then counted.
-    fn ask(&self, model: &Arc<TextModel>, text: String, window: &ResultWindow) -> Result<Option<Answer>, gst::FlowError> {
-        let (qos, top_k) = {
-            let settings = lock(&self.settings);
-            (settings.inference.live.qos, settings.top_k as usize)
-        };
-        if qos && lock(&self.lateness).is_late(window.running_time) {
-            self.lose(Loss::Late);
-            return Ok(None);
-        }
-        let ticket = model.submit(Question { text, top_k }).map_err(|error| self.fail(model, &error))?;
-        let flush = self.flush.receiver();
-        let answer = select! {
-            recv(ticket.reply()) -> reply => reply.unwrap_or_else(|_| ticket.wait()),
-            recv(flush) -> _ => return Err(gst::FlowError::Flushing),
-        };
-        match answer {
-            Ok(answer) => {
-                lock(&self.report).windows_out += 1;
-                self.warn_if_slow();
-                Ok(Some(answer))
-            }
-            Err(error @ Error::Stopped { .. }) => Err(self.fail(model, &error)),
-            Err(error) => {
-                self.lose(Loss::Broken(error.to_string()));
-                Ok(None)
-            }
-        }
-    }
-
-    /// Pushes what the model made of a text.
-    fn give(
-        &self,
-        mut buffer: gst::Buffer,
-        text: String,
-        answer: Answer,
-        window: ResultWindow,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let (output, top_k) = {
-            let settings = lock(&self.settings);
-            (settings.output, settings.top_k as usize)
-        };
-        let labels = match &answer {
-            Answer::Filled(filled) => {
-                let text = filled.text().into_owned();
-                self.post_result(&text, &answer, top_k, |structure| window.write(structure));
-                return self.srcpad.push(with_text(&buffer, text));
-            }
-            Answer::Labels(labels) => labels.top(top_k, f32::NEG_INFINITY),
-        };
-        let meta = LabelsMeta { labels, window };
-        let text = match output {
-            Output::Text => text,
-            Output::Labels => {
-                let lines: Vec<String> = meta.labels.as_slice().iter().map(ToString::to_string).collect();
-                let lines = lines.join("\n");
-                buffer = with_text(&buffer, lines.clone());
-                lines
-            }
-        };
-        self.post_result(&text, &answer, top_k, |structure| meta.write(structure));
-        meta.attach(buffer.make_mut());
-        self.srcpad.push(buffer)
-    }
-
     /// Pushes a text of which the model says nothing.
     fn pass(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let due = lock(&self.report).due(Instant::now());
-        self.warn_of(due);
-        if lock(&self.settings).output == Output::Text {
-            return self.srcpad.push(buffer);
+        element::warn_if_due(self);
+        if lock(&self.base.settings).own.output == Output::Text {
+            return self.base.push(buffer).map(|()| gst::FlowSuccess::Ok);
         }
         if let Some(pts) = buffer.pts() {
-            self.srcpad.push_event(gst::event::Gap::builder(pts).duration(buffer.duration()).build());
+            self.base.srcpad.push_event(gst::event::Gap::builder(pts).duration(buffer.duration()).build());
         }
         Ok(gst::FlowSuccess::Ok)
     }
+}
 
-    /// Counts the loss of an answer.
-    fn lose(&self, loss: Loss) {
-        gst::debug!(CAT, imp = self, "a text is not asked about: {loss:?}");
-        lock(&self.report).lose(loss);
-    }
-
-    /// Warns of a model that makes a live stream wait.
-    fn warn_if_slow(&self) {
-        if !self.live.load(Ordering::Relaxed) {
-            return;
-        }
-        let pace = self.pace();
-        let is_slow = pace.factor().is_some_and(|factor| factor > 0.0 && factor < 1.0);
-        if is_slow && lock(&self.report).may_warn(Instant::now()) {
-            gst::element_imp_warning!(
-                self,
-                gst::CoreError::Clock,
-                ("the model cannot keep up with a live stream, which waits for it"),
-                ["{pace}; a leaky queue before the element bounds the delay"]
-            );
-        }
-    }
-
-    /// The worker has ended: nothing more can come of this model.
-    fn fail(&self, model: &Arc<TextModel>, error: &Error) -> gst::FlowError {
-        model.give_up();
-        gst::element_imp_error!(self, gst::LibraryError::Failed, ["{error}"]);
-        gst::FlowError::Error
-    }
+/// Adds the places of the guessed bytes and the `top_k` guesses for each to a message.
+fn write_guesses(filled: &FilledText, top_k: usize, structure: &mut gst::StructureRef) {
+    let gaps = filled.gaps();
+    let guesses = gaps.iter().map(|gap| gst::Array::new(gap.guesses.iter().take(top_k).map(|guess| u32::from(guess.byte))));
+    let shares = gaps.iter().map(|gap| gst::Array::new(gap.guesses.iter().take(top_k).map(|guess| f64::from(guess.probability))));
+    structure.set("gaps", gst::Array::new(gaps.iter().map(|gap| gap.at as u32)));
+    structure.set("guesses", gst::Array::new(guesses));
+    structure.set("probabilities", gst::Array::new(shares));
 }
 
 /// The text that a buffer holds.
