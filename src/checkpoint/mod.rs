@@ -140,7 +140,7 @@ impl Checkpoint {
         self.hash.get_or_init(|| {
             let mut digest = Sha256::new();
             digest.update(&self.config_text);
-            self.store.files().for_each(|(_, content)| digest.update(content));
+            self.store.read_all(|part| digest.update(part));
             hexadecimal(digest)
         })
     }

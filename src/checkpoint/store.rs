@@ -10,6 +10,8 @@ use std::{
 
 use candle_core::{DType, Device, Tensor};
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 use safetensors::SafeTensors;
 
 use crate::error::{Error, Result};
@@ -38,7 +40,22 @@ impl Bytes {
             Self::InMemory(bytes) => bytes,
         }
     }
+
+    /// Lets the system have the memory of a part of a mapped file back: whoever reads it again reads the file again.
+    fn release(&self, range: Range<usize>) {
+        #[cfg(unix)]
+        if let Self::Mapped(map) = self {
+            // SAFETY: the map is read only and shared with the file, so that its pages come back as they were.
+            #[allow(unsafe_code)]
+            let released = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
+            // A system that keeps them does no harm.
+            drop(released);
+        }
+    }
 }
+
+/// Bytes of a file that are read before their memory is given back.
+const PART: usize = 16 << 20;
 
 /// Where a tensor is within its file, row by row. The range holds exactly the shape's elements.
 #[derive(Clone, Debug)]
@@ -75,6 +92,16 @@ impl Store {
         self.files.iter().map(|(path, file)| (path.as_path(), file.as_slice()))
     }
 
+    /// Reads every file from its first byte to its last, in parts, without keeping them in memory.
+    pub(super) fn read_all(&self, mut read: impl FnMut(&[u8])) {
+        for (_, file) in &self.files {
+            for (number, part) in file.as_slice().chunks(PART).enumerate() {
+                read(part);
+                file.release(number * PART..number * PART + part.len());
+            }
+        }
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
@@ -94,10 +121,14 @@ impl Store {
         learned.map(|(_, (_, view))| view.shape.iter().product::<usize>()).sum()
     }
 
-    /// Copies a tensor to a device.
+    /// Copies a tensor to a device; the memory of its file is given back.
     pub(super) fn load(&self, name: &str, device: &Device) -> candle_core::Result<Tensor> {
         let (view, bytes) = self.find(name).ok_or_else(|| candle_core::Error::Msg(format!("missing {name}")))?;
-        Tensor::from_raw_buffer(bytes, view.dtype, &view.shape, device)
+        let tensor = Tensor::from_raw_buffer(bytes, view.dtype, &view.shape, device);
+        if let Some((number, view)) = self.tensors.get(name) {
+            self.files[*number].1.release(view.range.clone());
+        }
+        tensor
     }
 
     /// Whether every element of a tensor is a finite number. One that is not makes every answer of the model worthless.

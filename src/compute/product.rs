@@ -1,8 +1,9 @@
 //! Matrix products in the precision a model is opened in.
 //!
 //! A model's matrices are kept in its precision and everything between the products is float32, so that the residual stream, the norms and the
-//! softmax round as little as if the whole model were float32. Processors compute no 16-bit numbers: there a matrix is widened for its
-//! product, and what was lost is what rounding the matrix lost. GPUs multiply in 16 bits and add up in 32, so the other factor is rounded too.
+//! softmax round as little as if the whole model were float32. GPUs, and the packed products ([`RightFactor`](super::RightFactor)) of processors
+//! with the instructions for it, multiply in 16 bits and add up in 32, so the other factor is rounded too. Everywhere else on processors a
+//! matrix is widened for its product, and what was lost is what rounding the matrix lost.
 
 use candle_core::{DType, Result, Tensor};
 

@@ -10,7 +10,10 @@ use std::{
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::stats::{Record, WorkerStats};
-use crate::error::{Error, Result};
+use crate::{
+    compute::Threads,
+    error::{Error, Result},
+};
 
 /// How a worker gathers its batches.
 #[derive(Clone, Debug)]
@@ -51,7 +54,8 @@ struct Job<W, R> {
 }
 
 impl<W: Send + 'static, R: Send + 'static> Worker<W, R> {
-    /// Starts the thread. `call` answers one batch: as many results as windows, in their order. When a batch of several fails, each
+    /// Starts the thread. `call` computes on a pool of its own, half of the processors ([`Threads::beside_others`]): what else the process
+    /// does, as a media server's streams, keeps the rest. `call` answers one batch: as many results as windows, in their order. When a batch of several fails, each
     /// of its windows is tried alone, so that one stream's broken window does not fail another's. A panic inside `call` ends the
     /// worker and nothing else.
     ///
@@ -67,9 +71,10 @@ impl<W: Send + 'static, R: Send + 'static> Worker<W, R> {
         let (sender, receiver) = bounded(options.capacity);
         let record = Arc::new(Mutex::new(Record::default()));
         let mut shift = Shift { jobs: receiver, call, record: record.clone(), options: options.clone() };
+        let threads = Threads::beside_others()?;
         let thread = std::thread::Builder::new()
             .name(format!("perceiver {}", options.name))
-            .spawn(move || shift.run())
+            .spawn(move || threads.run(move || shift.run()))
             .map_err(|e| Error::Stopped { model: options.name.clone(), reason: e.to_string() })?;
         Ok(Self { name: options.name.clone(), jobs: Some(sender), thread: Some(thread), record })
     }

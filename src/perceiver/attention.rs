@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Activation, AttentionShape, LayerNorm, Linear, Weights};
 use crate::{
-    compute::{Attended, attend},
+    compute::{Attended, attend, attend_with_heads},
     error::{Error, Result},
 };
 
@@ -139,17 +139,19 @@ impl Attention {
                 ));
             }
         };
-        let q = self.heads(&self.query.forward(&queries)?)?;
-        let k = self.heads(&self.key.forward(&inputs)?)?;
-        let v = self.heads(&self.value.forward(&inputs)?)?;
+        let (q, k, v) = (self.query.forward(&queries)?, self.key.forward(&inputs)?, self.value.forward(&inputs)?);
+        if let (Some(format), None, None, false) = (self.query.packed(), mask, head_scale, keep) {
+            let context = attend_with_heads(&q, &k, &v, self.num_heads, format)?;
+            return Ok(LayerOutput { hidden: self.answer(hidden, &context)?, probabilities: None });
+        }
+        let [q, k, v] = [self.heads(&q)?, self.heads(&k)?, self.heads(&v)?];
         let Attended { context, probabilities } = attend(&q, &k, &v, mask, head_scale, self.query.dtype(), keep)?;
         Ok(LayerOutput { hidden: self.answer(hidden, &context.transpose(1, 2)?.flatten_from(2)?)?, probabilities })
     }
 
     /// What `hidden` (B × O × E) becomes with the weighted values of all heads, B × O × channels of the values.
     pub(super) fn answer(&self, hidden: &Tensor, context: &Tensor) -> Result<Tensor> {
-        let context = self.output.forward(context)?;
-        Ok(if self.use_query_residual { (context + hidden)? } else { context })
+        Ok(if self.use_query_residual { self.output.plus(context, hidden)? } else { self.output.forward(context)? })
     }
 
     /// B × T × channels → B × H × T × channels / H.
@@ -195,7 +197,7 @@ impl PerceiverLayer {
 
     /// The part behind the attention: `hidden` (B × O × E) with the MLP's answer added.
     pub(super) fn think(&self, hidden: &Tensor) -> Result<Tensor> {
-        let inner = self.activation.forward(&self.dense1.forward(&self.norm.forward(hidden)?)?)?;
-        Ok((self.dense2.forward(&inner)? + hidden)?)
+        let inner = self.dense1.activated(&self.norm.forward(hidden)?, self.activation)?;
+        Ok(self.dense2.plus(&inner, hidden)?)
     }
 }

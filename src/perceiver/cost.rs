@@ -1,7 +1,11 @@
 //! What a model call costs, from its shapes alone: the multiply-adds of every linear layer, convolution and attention product, each counted
-//! as 2 floating-point operations, in the published form of the layers. Element-wise work is not counted.
+//! as 2 floating-point operations, in the published form of the layers or in the folded one. Element-wise work is not counted.
 
-use super::{AttentionShape, PerceiverConfig, models::NEIGHBOURHOOD_CHANNELS};
+use super::{
+    AttentionShape, Folding, PerceiverConfig,
+    fold::{DecoderShape, EncoderShape, TokenShape, separable},
+    models::NEIGHBOURHOOD_CHANNELS,
+};
 
 /// Into how many calls the published example for the multimodal model cuts its queries.
 const EXAMPLE_CALLS: f64 = 128.0;
@@ -15,37 +19,47 @@ pub struct Cost {
     pub encoder_cross: f64,
     /// All self-attention layers of all blocks.
     pub self_attention: f64,
-    /// All queries over the latents, and what makes results of them; of the multimodal model in the 128 parts of the published example.
+    /// All queries over the latents, and what makes results of them; of the multimodal model, in the published form, in the 128 parts of the
+    /// published example.
     pub decoder: f64,
-    /// All of it where the inputs are encoded anew for each of those parts, as in the published example; `None` for other models.
+    /// All of it where the inputs are encoded anew for each of those parts, as in the published example; `None` for other models, and in the
+    /// folded form.
     pub example: Option<f64>,
 }
 
 impl Cost {
-    /// Of a model of this architecture, for the longest text or the one size that its configuration asks for. Pictures for the two
-    /// architectures that take any size (Fourier and convolution) have `picture` rows and columns. `None` where the configuration leaves
-    /// the inputs open (`PerceiverModel`), and for what is none of the family's.
+    /// Of a model of this architecture in its published form, for the longest text or the one size that its configuration asks for.
+    /// Pictures for the two architectures that take any size (Fourier and convolution) have `picture` rows and columns. `None` where the
+    /// configuration leaves the inputs open (`PerceiverModel`), and for what is none of the family's.
     pub fn of(config: &PerceiverConfig, architecture: &str, picture: [usize; 2]) -> Option<Self> {
+        Self::with_folding(config, architecture, picture, Folding::Off)
+    }
+
+    /// The same of a model that is folded where that pays, as on a processor. What is computed when the model is loaded is not counted.
+    pub fn with_folding(config: &PerceiverConfig, architecture: &str, picture: [usize; 2], folding: Folding) -> Option<Self> {
+        let image = |preprocess: f64, width: usize, [rows, columns]: [usize; 2]| {
+            let channels = width as f64 + fourier(2, 64);
+            let tokens = Tokens { count: number(rows * columns), channels };
+            classes(config, preprocess, tokens, &[on_grid(width, channels, &[rows, columns])], folding)
+        };
         Some(match architecture {
-            "PerceiverForMaskedLM" => masked_lm(config),
-            "PerceiverForSequenceClassification" => classes(config, 0.0, text(config)),
+            "PerceiverForMaskedLM" => masked_lm(config, folding),
+            "PerceiverForSequenceClassification" => classes(config, 0.0, text(config), &[text(config).bare()], folding),
             "PerceiverForImageClassificationLearned" => {
                 let (pixels, channels) = (square(config.image_size), 256.0);
                 let features = linear(pixels, 3.0, channels) + linear(pixels, channels, channels);
-                classes(config, features, Tokens { count: pixels, channels: 2.0 * channels })
+                let tokens = Tokens { count: pixels, channels: 2.0 * channels };
+                classes(config, features, tokens, &[tokens.bare()], folding)
             }
-            "PerceiverForImageClassificationFourier" => {
-                let [rows, columns] = picture.map(number);
-                classes(config, 0.0, Tokens { count: rows * columns, channels: 3.0 + fourier(2, 64) })
-            }
+            "PerceiverForImageClassificationFourier" => image(0.0, 3, picture),
             "PerceiverForImageClassificationConvProcessing" => {
                 // A convolution of 7 × 7 with stride 2 and padding 3, then the largest of 3 × 3 with stride 2.
-                let [wide, narrow] = [|side: usize| side.div_ceil(2), |side: usize| (side.div_ceil(2).max(3) - 3) / 2 + 1]
-                    .map(|side| picture.map(|length| number(side(length))).iter().product::<f64>());
-                classes(config, linear(wide, 3.0 * 49.0, 64.0), Tokens { count: narrow, channels: 64.0 + fourier(2, 64) })
+                let wide = picture.map(|side| side.div_ceil(2));
+                let narrow = wide.map(|side| (side.max(3) - 3) / 2 + 1);
+                image(linear(wide.map(number).iter().product(), 3.0 * 49.0, 64.0), 64, narrow)
             }
-            "PerceiverForOpticalFlow" => optical_flow(config),
-            "PerceiverForMultimodalAutoencoding" => multimodal(config),
+            "PerceiverForOpticalFlow" => optical_flow(config, folding),
+            "PerceiverForMultimodalAutoencoding" => multimodal(config, folding),
             _ => return None,
         })
     }
@@ -55,21 +69,47 @@ impl Cost {
         self.preprocess + self.encoder_cross + self.self_attention + self.decoder
     }
 
-    fn new(config: &PerceiverConfig, preprocess: f64, tokens: Tokens, decoder: f64) -> Self {
+    fn new(
+        config: &PerceiverConfig,
+        preprocess: f64,
+        tokens: Tokens,
+        blocks: &[TokenShape],
+        decoder: f64,
+        folding: Folding,
+    ) -> Self {
         let latents = latents(config);
         let by_shape = match config.cross_attention_shape_for_attention {
             AttentionShape::Kv => tokens.channels,
             AttentionShape::Q => latents.channels,
         };
-        let layer = |over: Tokens, by_default: f64, widening: usize| {
+        let channels = |by_default: f64| {
             let qk = config.qk_channels.map_or(by_default, number);
-            layer(latents, over, qk, config.v_channels.map_or(qk, number), widening)
+            (qk, config.v_channels.map_or(qk, number))
+        };
+        let (qk, v) = channels(by_shape);
+        let published = layer(latents, tokens, qk, v, config.cross_attention_widening_factor);
+        let shape = EncoderShape {
+            latents: config.num_latents,
+            heads: config.num_cross_attention_heads,
+            channels: tokens.channels as usize,
+            qk: qk as usize,
+            v: v as usize,
+        };
+        let encoder_cross = if folding == Folding::Auto && shape.folds(blocks.iter().copied()) {
+            let [plain, folded] = [shape.plain(blocks.iter().copied()), shape.folded(blocks.iter().copied())].map(number);
+            // The latents' queries are constants; each head projects the sums of its tokens to its values.
+            published - 2.0 * plain - linear(latents.count, latents.channels, qk)
+                + 2.0 * folded
+                + linear(latents.count, tokens.channels, v)
+        } else {
+            published
         };
         let layers = number(config.num_blocks) * number(config.num_self_attends_per_block);
+        let (qk, v) = channels(latents.channels);
         Self {
             preprocess,
-            encoder_cross: layer(tokens, by_shape, config.cross_attention_widening_factor),
-            self_attention: layers * layer(latents, latents.channels, config.self_attention_widening_factor),
+            encoder_cross,
+            self_attention: layers * layer(latents, latents, qk, v, config.self_attention_widening_factor),
             decoder,
             example: None,
         }
@@ -81,6 +121,23 @@ impl Cost {
 struct Tokens {
     count: f64,
     channels: f64,
+}
+
+impl Tokens {
+    /// Tokens that are features and nothing else.
+    fn bare(self) -> TokenShape {
+        TokenShape { count: self.count as usize, width: self.channels as usize, places: 0 }
+    }
+}
+
+/// Tokens of all cells of a grid: features of `width` channels, and positions where they can be kept apart by axis.
+fn on_grid(width: usize, channels: f64, sizes: &[usize]) -> TokenShape {
+    let count = sizes.iter().product();
+    if separable(sizes.iter().copied(), count) {
+        TokenShape { count, width, places: sizes.iter().sum() }
+    } else {
+        TokenShape { count, width: channels as usize, places: 0 }
+    }
 }
 
 fn number(count: usize) -> f64 {
@@ -118,55 +175,116 @@ fn text(config: &PerceiverConfig) -> Tokens {
 
 /// A decoder's cross-attention with one head, and its last layer.
 fn decode(config: &PerceiverConfig, queries: Tokens, widening: usize, outputs: f64) -> f64 {
-    let channels = match config.cross_attention_shape_for_attention {
-        AttentionShape::Kv => number(config.d_latents),
-        AttentionShape::Q => queries.channels,
-    };
+    let channels = attended_channels(config, queries);
     layer(queries, latents(config), channels, channels, widening) + linear(queries.count, queries.channels, outputs)
 }
 
-fn classes(config: &PerceiverConfig, preprocess: f64, tokens: Tokens) -> Cost {
-    let query = Tokens { count: 1.0, channels: number(config.d_latents) };
-    Cost::new(config, preprocess, tokens, decode(config, query, 1, number(config.num_labels())))
+/// Channels of keys and values in a decoder.
+fn attended_channels(config: &PerceiverConfig, queries: Tokens) -> f64 {
+    match config.cross_attention_shape_for_attention {
+        AttentionShape::Kv => number(config.d_latents),
+        AttentionShape::Q => queries.channels,
+    }
 }
 
-fn masked_lm(config: &PerceiverConfig) -> Cost {
+/// Keys and values of a decoder's latents.
+fn projected_latents(config: &PerceiverConfig, queries: Tokens) -> f64 {
+    linear(number(config.num_latents), number(config.d_latents), 2.0 * attended_channels(config, queries))
+}
+
+/// What answering queries costs in the form that their shapes ask for; `outputs` are those of the last layers, one after the other.
+fn answers(
+    config: &PerceiverConfig,
+    queries: Tokens,
+    shape: TokenShape,
+    widening: usize,
+    residual: bool,
+    outputs: &[usize],
+) -> f64 {
+    let (channels, attended) = (queries.channels as usize, attended_channels(config, queries) as usize);
+    let decoder = DecoderShape {
+        latents: config.num_latents,
+        channels,
+        qk: attended,
+        v: attended,
+        hidden: channels * widening,
+        plain_outputs: outputs.iter().sum(),
+        outputs: outputs.last().copied().unwrap_or(channels),
+        residual,
+    };
+    2.0 * number(decoder.cost(decoder.form(shape), shape))
+}
+
+fn classes(config: &PerceiverConfig, preprocess: f64, tokens: Tokens, blocks: &[TokenShape], folding: Folding) -> Cost {
+    let query = Tokens { count: 1.0, channels: number(config.d_latents) };
+    Cost::new(config, preprocess, tokens, blocks, decode(config, query, 1, number(config.num_labels())), folding)
+}
+
+fn masked_lm(config: &PerceiverConfig, folding: Folding) -> Cost {
     let queries = text(config);
     // 8 heads of 32 channels, whatever the configuration says of the encoder.
     let decoder = layer(queries, latents(config), 256.0, queries.channels, 1);
-    Cost::new(config, 0.0, queries, decoder + linear(queries.count, queries.channels, number(config.vocab_size)))
+    let scores = linear(queries.count, queries.channels, number(config.vocab_size));
+    Cost::new(config, 0.0, queries, &[queries.bare()], decoder + scores, folding)
 }
 
-fn optical_flow(config: &PerceiverConfig) -> Cost {
+fn optical_flow(config: &PerceiverConfig, folding: Folding) -> Cost {
     let flow = &config.optical_flow;
-    let [rows, columns] = config.train_size.map(|side| number(side / flow.patch));
+    let grid = config.train_size.map(|side| side / flow.patch);
     let features = number(flow.out_channels);
-    let tokens = Tokens { count: rows * columns, channels: features + fourier(2, flow.num_bands) };
+    let tokens = Tokens { count: number(grid.iter().product()), channels: features + fourier(2, flow.num_bands) };
+    let block = on_grid(flow.out_channels, tokens.channels, &grid);
     let preprocess = linear(tokens.count, 2.0 * number(NEIGHBOURHOOD_CHANNELS) * square(flow.patch), features);
-    let decoder = decode(config, tokens, flow.decoder_widening_factor, 2.0 * square(flow.patch));
-    Cost::new(config, preprocess, tokens, decoder)
+    let outputs = 2 * flow.patch * flow.patch;
+    let decoder = match folding {
+        Folding::Off => decode(config, tokens, flow.decoder_widening_factor, number(outputs)),
+        Folding::Auto => {
+            projected_latents(config, tokens)
+                + answers(config, tokens, block, flow.decoder_widening_factor, flow.use_query_residual, &[outputs])
+        }
+    };
+    Cost::new(config, preprocess, tokens, &[block], decoder, folding)
 }
 
-fn multimodal(config: &PerceiverConfig) -> Cost {
+fn multimodal(config: &PerceiverConfig, folding: Folding) -> Cost {
     let multimodal = &config.multimodal;
-    let frames_per_patch = number(multimodal.frames_per_patch);
-    let (samples, labels) = (number(config.samples_per_patch), number(config.num_labels()));
-    let patches = number(config.num_frames) * number(config.audio_samples_per_frame) / samples;
+    let frames_per_patch = multimodal.frames_per_patch;
+    let (samples, labels) = (config.samples_per_patch, config.num_labels());
+    let patches = config.num_frames * config.audio_samples_per_frame / samples;
     let (audio, image) = (fourier(1, multimodal.audio_num_bands), fourier(3, multimodal.image_num_bands));
-    let cells = number(config.num_frames) / frames_per_patch * square(config.image_size);
-    let pixels = 3.0 * frames_per_patch * square(multimodal.patch);
-    let features = multimodal.out_channels.map_or(pixels, number);
-    let preprocess = multimodal.out_channels.map_or(0.0, |_| linear(cells, pixels, features));
-    let tokens = Tokens { count: patches + cells + 1.0, channels: 4.0 + (samples + audio).max(features + image).max(labels) };
-    let pixels: f64 = config.output_shape.iter().skip(1).map(|&size| number(size)).product();
+    let pictures = [config.num_frames / frames_per_patch, config.image_size, config.image_size];
+    let pixels = 3 * frames_per_patch * multimodal.patch * multimodal.patch;
+    let features = multimodal.out_channels.unwrap_or(pixels);
+    let channels = 4.0 + (number(samples) + audio).max(number(features) + image).max(number(labels));
+    let blocks = [
+        on_grid(samples, number(samples) + audio, &[patches]),
+        on_grid(features, channels, &pictures),
+        // The label is masked: the same token always.
+        TokenShape { count: 1, width: 0, places: 0 },
+    ];
+    let preprocess = multimodal.out_channels.map_or(0.0, |_| linear(number(blocks[1].count), number(pixels), number(features)));
+    let tokens = Tokens { count: number(blocks.iter().map(|block| block.count).sum()), channels };
+    let grid: Vec<usize> = config.output_shape.iter().skip(1).copied().collect();
+    let pixels: f64 = grid.iter().copied().map(number).product();
     let width = 2.0 + audio.max(image).max(number(config.label_trainable_num_channels));
-    let outputs = number(config.output_num_channels);
+    let (outputs, widening) = (config.output_num_channels, multimodal.decoder_widening_factor);
+    if folding == Folding::Auto {
+        let asked = |count: f64| Tokens { count, channels: width };
+        let answered = |shape: TokenShape, last: usize| answers(config, asked(0.0), shape, widening, false, &[outputs, last]);
+        let label = decode(config, asked(1.0), widening, number(outputs)) + linear(1.0, number(outputs), number(labels));
+        let decoder = projected_latents(config, asked(0.0))
+            + answered(on_grid(0, audio, &[patches]), samples)
+            + answered(on_grid(0, image, &grid), 3)
+            + label;
+        return Cost::new(config, preprocess, tokens, &blocks, decoder, folding);
+    }
     // Each call has its share of the points, and the label.
-    let [patches, pixels] = [patches, pixels].map(|points| points / EXAMPLE_CALLS);
+    let [patches, pixels] = [number(patches), pixels].map(|points| points / EXAMPLE_CALLS);
     let queries = Tokens { count: patches + pixels + 1.0, channels: width };
-    let results = linear(patches, outputs, samples) + linear(pixels, outputs, 3.0) + linear(1.0, outputs, labels);
-    let call =
-        Cost::new(config, preprocess, tokens, decode(config, queries, multimodal.decoder_widening_factor, outputs) + results);
+    let outputs = number(outputs);
+    let results = linear(patches, outputs, number(samples)) + linear(pixels, outputs, 3.0) + linear(1.0, outputs, number(labels));
+    let answers = decode(config, queries, widening, outputs) + results;
+    let call = Cost::new(config, preprocess, tokens, &blocks, answers, folding);
     Cost { decoder: EXAMPLE_CALLS * call.decoder, example: Some(EXAMPLE_CALLS * call.total()), ..call }
 }
 
@@ -242,6 +360,32 @@ mod tests {
         assert_eq!(cost.encoder_cross, 2.0 * (16.0 + 24.0 + 24.0 + 16.0 + 64.0));
         assert_eq!(cost.self_attention, 2.0 * (3.0 * 32.0 + 2.0 * 16.0 + 32.0 + 64.0));
         assert_eq!(cost.decoder, 2.0 * (16.0 + 2.0 * 32.0 + 2.0 * 8.0 + 16.0 + 32.0 + 20.0));
+    }
+
+    /// The published flow model over 368 × 496 tokens, with what folding leaves: two products with 64 features for each latent and token, tables
+    /// of 864 places, and one projection of the sums; in the decoder the scores, the attended values and the MLP.
+    #[test]
+    fn the_folded_flow_model_costs_what_its_products_say() {
+        let config = published(
+            r#"{"num_latents": 2048, "d_latents": 512, "num_self_attends_per_block": 24, "num_cross_attention_heads": 1}"#,
+            2,
+        );
+        let cost = Cost::with_folding(&config, "PerceiverForOpticalFlow", PICTURE, Folding::Auto).unwrap();
+        let (tokens, n) = (368.0 * 496.0, 2048.0);
+        let projected = n * 322.0 * 322.0 + n * 322.0 * 512.0 + 2.0 * n * 512.0 * 512.0;
+        assert_eq!(cost.encoder_cross / 2.0, 2.0 * n * (tokens * 64.0 + 864.0 * 322.0) + projected);
+        let queries = tokens * (n * (64.0 + 322.0) + 322.0 * 322.0 + 2.0 * (322.0 + 322.0));
+        let prepared = n * 322.0 * (512.0 + 512.0 + 864.0) + 2.0 * 322.0 * (2.0 + 322.0);
+        assert_eq!(cost.decoder / 2.0, queries + prepared + 2.0 * n * 512.0 * 512.0);
+        let plain = Cost::of(&config, "PerceiverForOpticalFlow", PICTURE).unwrap();
+        assert_eq!((cost.preprocess, cost.self_attention), (plain.preprocess, plain.self_attention));
+    }
+
+    #[test]
+    fn what_does_not_fold_costs_the_same() {
+        let language = published(r#"{"qk_channels": 256, "v_channels": 1280}"#, 2);
+        let of = |folding| Cost::with_folding(&language, "PerceiverForMaskedLM", PICTURE, folding).unwrap();
+        assert_eq!(of(Folding::Auto), of(Folding::Off));
     }
 
     #[test]

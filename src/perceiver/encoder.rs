@@ -103,9 +103,13 @@ impl PerceiverEncoder {
         head_mask: Option<&HeadMask>,
         keep: Keep,
     ) -> Result<EncoderOutput> {
+        self.refine(self.read(latents, inputs, mask, keep)?, head_mask, keep)
+    }
+
+    /// The cross-attention alone.
+    pub(super) fn read(&self, latents: &Tensor, inputs: &Tensor, mask: Option<&Tensor>, keep: Keep) -> Result<LayerOutput> {
         let mask = mask.map(|mask| additive(mask, inputs)).transpose()?;
-        let read = self.cross_attention.forward(latents, Some(inputs), mask.as_ref(), None, keep.attentions)?;
-        self.refine(read, head_mask, keep)
+        self.cross_attention.forward(latents, Some(inputs), mask.as_ref(), None, keep.attentions)
     }
 
     /// What follows the cross-attention: the blocks of self-attention layers over the latents that `read` holds.

@@ -24,6 +24,7 @@ pub mod models;
 mod position;
 pub mod postprocess;
 pub mod preprocess;
+mod stages;
 pub mod tokenizer;
 mod weights;
 
@@ -38,6 +39,7 @@ pub use inputs::{Block, Inputs, Join, Positions};
 pub use position::{
     FourierGrid, FourierOptions, FourierPositions, PositionArguments, PositionEncoding, PositionOptions, TrainableOptions,
 };
+pub use stages::{Stage, Watch};
 pub use tokenizer::PerceiverTokenizer;
 pub use weights::{LayerNorm, Linear, Weights};
 

@@ -1,13 +1,22 @@
 //! Where layers get their tensors from: a checkpoint by published names, or fresh variables to be trained.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Module, Shape, Tensor};
 use candle_nn::{Init, VarBuilder};
 
-use super::Folding;
-use crate::{compute, error::Result};
+use super::{Activation, Folding};
+use crate::{
+    compute::{self, Format, RightFactor},
+    error::Result,
+};
 
 /// Epsilon of every layer norm in the family, whatever `layer_norm_eps` says.
 pub(super) const EPSILON: f32 = 1e-5;
+
+/// Channels that a product adds up at least for its factors to be rounded to 16 bits on a processor: over fewer it takes little time in any
+/// format, and the model's precision stays that of its matrices.
+const NARROWEST: usize = 64;
 
 /// A place in a checkpoint's tree of names. New variables (in training) are drawn as the reference draws them: weights from a normal
 /// distribution of a given deviation, biases 0, gains 1.
@@ -83,7 +92,17 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// When a tensor is missing or has another shape.
     pub fn linear(&self, from: usize, to: usize) -> Result<Linear> {
-        Ok(Linear { weight: self.matrix((to, from), "weight")?, bias: self.get_constant(to, "bias", 0.0)? })
+        let (matrix, bias) = (self.matrix((to, from), "weight")?, self.get_constant(to, "bias", 0.0)?);
+        let weight = match Format::of(matrix.dtype()) {
+            // What is folded does not change.
+            Some(format) if self.may_fold() => {
+                let values = matrix.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+                let format = if from < NARROWEST { Format::F32 } else { format };
+                Weight::Packed(RightFactor::transposed(&values, to, from, format).into())
+            }
+            _ => Weight::Tensor(matrix),
+        };
+        Ok(Linear { weight, bias })
     }
 
     /// A layer norm over `channels`: `weight` and `bias`.
@@ -98,30 +117,92 @@ impl<'a> Weights<'a> {
 /// A linear layer, y = x Wᵀ + b.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    pub(super) weight: Tensor,
+    weight: Weight,
     pub(super) bias: Tensor,
+}
+
+/// W, to × from.
+#[derive(Clone, Debug)]
+enum Weight {
+    /// In the model's precision.
+    Tensor(Tensor),
+    /// Its transpose as products on a processor read it; fixed.
+    Packed(Arc<RightFactor>),
 }
 
 impl Linear {
     /// The format of the matrix.
     pub fn dtype(&self) -> DType {
-        self.weight.dtype()
+        match &self.weight {
+            Weight::Tensor(matrix) => matrix.dtype(),
+            Weight::Packed(matrix) => matrix.format().dtype(),
+        }
+    }
+
+    /// The format of the products, where they are those of packed factors.
+    pub(super) fn packed(&self) -> Option<Format> {
+        match &self.weight {
+            Weight::Tensor(_) => None,
+            Weight::Packed(matrix) => Some(matrix.format()),
+        }
+    }
+
+    /// Channels of the output and of the input.
+    pub(super) fn dims(&self) -> candle_core::Result<(usize, usize)> {
+        match &self.weight {
+            Weight::Tensor(matrix) => matrix.dims2(),
+            Weight::Packed(matrix) => Ok((matrix.columns(), matrix.depth())),
+        }
     }
 
     /// The matrix, to × from, in float32.
     pub(super) fn matrix(&self) -> candle_core::Result<Tensor> {
-        self.weight.to_dtype(DType::F32)
+        match &self.weight {
+            Weight::Tensor(matrix) => matrix.to_dtype(DType::F32),
+            Weight::Packed(matrix) => Tensor::from_vec(matrix.to_transposed(), self.dims()?, self.bias.device()),
+        }
+    }
+
+    /// Wᵀ as products on a processor read it: what is packed already, else in float32.
+    pub(super) fn factor(&self) -> candle_core::Result<Arc<RightFactor>> {
+        match &self.weight {
+            Weight::Packed(matrix) => Ok(matrix.clone()),
+            Weight::Tensor(_) => {
+                let ((to, from), values) = (self.dims()?, self.matrix()?.flatten_all()?.to_vec1()?);
+                Ok(RightFactor::transposed(&values, to, from, Format::F32).into())
+            }
+        }
+    }
+
+    /// The activation of y.
+    pub(super) fn activated(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
+        match (&self.weight, activation) {
+            (Weight::Packed(matrix), Activation::Gelu) => compute::linear(x, matrix, &self.bias, true, None),
+            _ => activation.forward(&self.forward(x)?),
+        }
+    }
+
+    /// y + `residual`, which has its shape.
+    pub(super) fn plus(&self, x: &Tensor, residual: &Tensor) -> candle_core::Result<Tensor> {
+        match &self.weight {
+            Weight::Packed(matrix) => compute::linear(x, matrix, &self.bias, false, Some(residual)),
+            Weight::Tensor(_) => self.forward(x)? + residual,
+        }
     }
 }
 
 impl Module for Linear {
     /// … × from channels to … × to channels.
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let (to, from) = self.weight.dims2()?;
+        let weight = match &self.weight {
+            Weight::Packed(matrix) => return compute::linear(x, matrix, &self.bias, false, None),
+            Weight::Tensor(weight) => weight,
+        };
+        let (to, from) = self.dims()?;
         // One product over all rows: a product for each row of the batch would read the weights that often.
         let rows = x.reshape(((), from))?;
         let factor = |x: &Tensor| compute::factor(x, self.dtype());
-        let y = factor(&rows)?.matmul(&factor(&self.weight)?.t()?)?.to_dtype(DType::F32)?;
+        let y = factor(&rows)?.matmul(&factor(weight)?.t()?)?.to_dtype(DType::F32)?;
         let y = compute::add_bias(&y, &self.bias)?;
         let dims: Vec<usize> = x.dims()[..x.rank() - 1].iter().copied().chain([to]).collect();
         y.reshape(dims)

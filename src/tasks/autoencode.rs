@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Queries in one step of the decoder: enough to fill the processor, few enough to stay in its memory.
-const QUERIES_AT_ONCE: usize = 8192;
+pub(super) const QUERIES_AT_ONCE: usize = 1 << 15;
 
 /// A window's latents, N × D, where the model runs. Cloning shares them.
 #[derive(Clone, Debug)]

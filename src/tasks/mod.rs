@@ -14,6 +14,7 @@ mod raw;
 mod reconstruction_error;
 mod task;
 mod text;
+mod trial;
 
 pub use autoencode::{Autoencode, Latents};
 pub use classify_image::{ClassifyImage, preprocess_picture};
@@ -29,3 +30,4 @@ pub use queries::{Head, Region, VideoQueries};
 pub use raw::RawModel;
 pub use reconstruction_error::ReconstructionError;
 pub use task::Task;
+pub use trial::Trial;

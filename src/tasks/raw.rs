@@ -102,6 +102,7 @@ impl RawModel {
             head_mask: head_mask.as_ref(),
             interpolate_pos_encoding: arguments.flag(INTERPOLATE_POS_ENCODING)?,
             keep,
+            ..Default::default()
         };
         let labels = arguments.as_given("labels")?;
         let problem_type = arguments.problem_type()?.or(self.problem_type);

@@ -91,6 +91,7 @@ impl Case<'_> {
             head_mask: self.head_mask.as_ref(),
             interpolate_pos_encoding: self.recorded["arguments"]["interpolate_pos_encoding"].as_bool().unwrap_or(false),
             keep: KEEP,
+            ..Default::default()
         }
     }
 

@@ -3,6 +3,7 @@
 //! Exit codes: 0 when all went well, 1 with one line on standard error when something failed, 2 for wrong usage, 130 after Ctrl-C.
 
 mod batches;
+mod bench;
 #[cfg(feature = "video-file")]
 mod classify;
 mod classify_image;
@@ -36,10 +37,10 @@ mod tensors;
 #[cfg(feature = "train")]
 mod train;
 
-use std::process::ExitCode;
+use std::{num::NonZeroUsize, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
-use perceiverflow::{Error, Result};
+use perceiverflow::{Error, Result, compute::Threads};
 
 /// Perceiver IO models on video files, pictures and text.
 #[derive(Debug, Parser)]
@@ -58,6 +59,10 @@ struct Arguments {
     #[cfg(feature = "video-file")]
     #[arg(short, long, global = true)]
     verbose: bool,
+
+    /// Threads that compute, 1 or more [default: the number of processors]; results do not depend on it
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<NonZeroUsize>,
 
     #[command(subcommand)]
     command: Command,
@@ -82,6 +87,7 @@ enum Command {
     #[cfg(feature = "video-file")]
     Scene(scene::Arguments),
     Tensors(tensors::Arguments),
+    Bench(bench::Arguments),
     #[command(subcommand)]
     Models(models::ModelsCommand),
     #[cfg(feature = "train")]
@@ -94,7 +100,12 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     #[cfg(feature = "video-file")]
     perceiverflow::video_file::show_libav_messages(arguments.verbose);
-    match run(arguments.command) {
+    let command = arguments.command;
+    let result = match arguments.threads {
+        Some(count) => Threads::new(count).and_then(|threads| threads.run(|| run(command))),
+        None => run(command),
+    };
+    match result {
         Ok(code) => code,
         Err(Error::Interrupted) => ExitCode::from(130),
         Err(error) => {
@@ -128,6 +139,7 @@ fn run(command: Command) -> Result<ExitCode> {
         #[cfg(feature = "video-file")]
         Command::Scene(arguments) => arguments.run()?,
         Command::Tensors(arguments) => return arguments.run(),
+        Command::Bench(arguments) => arguments.run()?,
         Command::Models(command) => return models::run(&command),
         #[cfg(feature = "train")]
         Command::Train(command) => train::run(command)?,

@@ -23,7 +23,11 @@ impl FoldingArguments {
     /// The checkpoint of a model; one of the Hub is in the cache then.
     pub(crate) fn checkpoint(&self, model: &str) -> Result<Checkpoint> {
         fetch(model)?;
-        Ok(Checkpoint::open(model)?.with_folding(if self.no_fold { Folding::Off } else { Folding::Auto }))
+        Ok(Checkpoint::open(model)?.with_folding(self.folding()))
+    }
+
+    pub(crate) fn folding(&self) -> Folding {
+        if self.no_fold { Folding::Off } else { Folding::Auto }
     }
 }
 

@@ -2,64 +2,71 @@
 
 /// Tokens, as far as the cost depends on them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TokenShape {
+pub(in crate::perceiver) struct TokenShape {
     /// M.
-    pub(super) count: usize,
+    pub(in crate::perceiver) count: usize,
     /// F.
-    pub(super) width: usize,
+    pub(in crate::perceiver) width: usize,
     /// Sizes of the axes together.
-    pub(super) places: usize,
+    pub(in crate::perceiver) places: usize,
 }
 
 /// The encoder's cross-attention.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct EncoderShape {
+pub(in crate::perceiver) struct EncoderShape {
     /// N.
-    pub(super) latents: usize,
+    pub(in crate::perceiver) latents: usize,
     /// H.
-    pub(super) heads: usize,
+    pub(in crate::perceiver) heads: usize,
     /// C.
-    pub(super) channels: usize,
+    pub(in crate::perceiver) channels: usize,
     /// Channels of keys and of values.
-    pub(super) qk: usize,
-    pub(super) v: usize,
+    pub(in crate::perceiver) qk: usize,
+    pub(in crate::perceiver) v: usize,
 }
 
 impl EncoderShape {
     /// Whether folding saves work over these tokens. Every head becomes N rows of its own that are as wide as the features: with many
     /// heads, the projections that share the work among them are cheaper.
-    pub(super) fn folds(self, tokens: impl Iterator<Item = TokenShape>) -> bool {
-        let Self { latents, heads, channels, qk, v } = self;
-        let (plain, folded) = tokens.fold((0, 0), |(plain, folded), TokenShape { count, width, places }| {
-            let rows = heads * latents;
-            (plain + count * (channels + latents) * (qk + v), folded + 2 * rows * (count * width + places * channels))
-        });
-        folded < plain
+    pub(in crate::perceiver) fn folds(self, tokens: impl Iterator<Item = TokenShape> + Clone) -> bool {
+        self.folded(tokens.clone()) < self.plain(tokens)
+    }
+
+    /// Keys, values, scores and sums as published.
+    pub(in crate::perceiver) fn plain(self, tokens: impl Iterator<Item = TokenShape>) -> usize {
+        let Self { latents, channels, qk, v, .. } = self;
+        tokens.map(|tokens| tokens.count * (channels + latents) * (qk + v)).sum()
+    }
+
+    /// Scores and sums of the tokens as they are.
+    pub(in crate::perceiver) fn folded(self, tokens: impl Iterator<Item = TokenShape>) -> usize {
+        let Self { latents, heads, channels, .. } = self;
+        tokens.map(|TokenShape { count, width, places }| 2 * heads * latents * (count * width + places * channels)).sum()
     }
 }
 
 /// A decoder's cross-attention with one head, its MLP, and what follows.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct DecoderShape {
+pub(in crate::perceiver) struct DecoderShape {
     /// N.
-    pub(super) latents: usize,
+    pub(in crate::perceiver) latents: usize,
     /// E.
-    pub(super) channels: usize,
+    pub(in crate::perceiver) channels: usize,
     /// Channels of keys and of values.
-    pub(super) qk: usize,
-    pub(super) v: usize,
+    pub(in crate::perceiver) qk: usize,
+    pub(in crate::perceiver) v: usize,
     /// Hidden channels of the MLP.
-    pub(super) hidden: usize,
+    pub(in crate::perceiver) hidden: usize,
     /// What a query becomes: channels of the plain layer's last matrix, and of the composed one.
-    pub(super) plain_outputs: usize,
-    pub(super) outputs: usize,
+    pub(in crate::perceiver) plain_outputs: usize,
+    pub(in crate::perceiver) outputs: usize,
     /// Whether the attention adds its query.
-    pub(super) residual: bool,
+    pub(in crate::perceiver) residual: bool,
 }
 
 /// How a decoder answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::perceiver) enum Form {
     /// As published.
     Plain,
     /// Keys and values absorbed, last layers composed.
@@ -70,24 +77,33 @@ pub(super) enum Form {
 
 impl DecoderShape {
     /// The cheapest form for these queries.
-    pub(super) fn form(self, queries: TokenShape) -> Form {
-        let Self { latents: n, channels: e, qk, v, hidden, plain_outputs, outputs, residual } = self;
-        let TokenShape { count, width, places } = queries;
-        let plain = count * (e * qk + n * (qk + v) + v * e + 2 * e * hidden + e * plain_outputs);
-        let prepared = n * (qk * e + v * e + places * e) + outputs * e * (plain_outputs + hidden);
-        let folded = prepared + count * (n * (width + e) + e * hidden + (e + hidden) * outputs);
-        // The Cholesky factor is computed in float64 and by plain loops: at a quarter of a product's speed. Half of it is zero.
-        let factor = 2 * n * n * e + 4 * n * n * n / 3;
-        let absorbed = n * e * (hidden + outputs) + factor;
-        let folded_mlp = prepared + absorbed + count * (n * (width + hidden + outputs) + n * n / 2 + hidden * outputs);
+    pub(in crate::perceiver) fn form(self, queries: TokenShape) -> Form {
+        let cost = |form| self.cost(form, queries);
         // More latents than channels would make the factor wider than what it replaces; a query that is added is not among the values.
-        let may_absorb = n <= e && !residual;
-        if may_absorb && folded_mlp < folded.min(plain) {
+        let may_absorb = self.latents <= self.channels && !self.residual;
+        if may_absorb && cost(Form::FoldedMlp) < cost(Form::Folded).min(cost(Form::Plain)) {
             Form::FoldedMlp
-        } else if folded < plain {
+        } else if cost(Form::Folded) < cost(Form::Plain) {
             Form::Folded
         } else {
             Form::Plain
+        }
+    }
+
+    /// What answering these queries costs, the projections of the latents to keys and values left out.
+    pub(in crate::perceiver) fn cost(self, form: Form, queries: TokenShape) -> usize {
+        let Self { latents: n, channels: e, qk, v, hidden, plain_outputs, outputs, .. } = self;
+        let TokenShape { count, width, places } = queries;
+        let prepared = n * (qk * e + v * e + places * e) + outputs * e * (plain_outputs + hidden);
+        match form {
+            Form::Plain => count * (e * qk + n * (qk + v) + v * e + 2 * e * hidden + e * plain_outputs),
+            Form::Folded => prepared + count * (n * (width + e) + e * hidden + (e + hidden) * outputs),
+            Form::FoldedMlp => {
+                // The Cholesky factor is computed in float64 and by plain loops: at a quarter of a product's speed. Half of it is zero.
+                let factor = 2 * n * n * e + 4 * n * n * n / 3;
+                let absorbed = n * e * (hidden + outputs) + factor;
+                prepared + absorbed + count * (n * (width + hidden + outputs) + n * n / 2 + hidden * outputs)
+            }
         }
     }
 }

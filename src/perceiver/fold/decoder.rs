@@ -12,21 +12,21 @@ use super::{
     tokens::Split,
 };
 use crate::{
-    compute::{Matrix, answer_row, cholesky, normalise_row},
+    compute::{Format, LeftFactor, RightFactor, answer_row, cholesky, normalise_row},
     error::Result,
     perceiver::{Linear, PerceiverLayer, weights::EPSILON},
 };
 
 /// Queries answered at once: many enough that reading the latents' matrices is little work beside their products.
-const TILE: usize = 128;
-/// Rows of R that are multiplied at once, each such block from its diagonal on.
-const FACTOR_ROWS: usize = 128;
+const TILE: usize = 96;
 
 /// A decoder's cross-attention with one head, its MLP and its final projection.
 #[derive(Clone, Debug)]
 pub(in crate::perceiver) struct FoldedDecoder {
     layer: PerceiverLayer,
-    final_layer: Option<Linear>,
+    /// The final projection, and W2: matrices and biases as columns.
+    final_layer: Option<(Tensor, Tensor)>,
+    last_dense: (Tensor, Tensor),
     mlp: Arc<Mlp>,
     /// The latents that were last asked, prepared: a large array of queries comes in parts.
     last: Arc<Mutex<Option<Asked>>>,
@@ -37,8 +37,8 @@ pub(in crate::perceiver) struct FoldedDecoder {
 struct Mlp {
     gain: Vec<f32>,
     shift: Vec<f32>,
-    /// W1, hidden × E, and b1.
-    weight: Vec<f32>,
+    /// W1 and b1.
+    weight: Arc<RightFactor>,
     bias: Vec<f32>,
 }
 
@@ -57,6 +57,7 @@ struct Latents {
     offsets: Vec<f32>,
     /// V', N × E.
     values: Tensor,
+    attended: OnceLock<RightFactor>,
     absorbed: OnceLock<Absorbed>,
 }
 
@@ -64,19 +65,19 @@ struct Latents {
 #[derive(Debug)]
 struct Absorbed {
     /// V'', N × hidden.
-    values: Vec<f32>,
+    values: RightFactor,
     /// W1 b + b1.
     bias: Vec<f32>,
-    /// R, N × N, zero below its diagonal.
-    factor: Vec<f32>,
+    /// Rᵀ, N × N, zero above its diagonal.
+    factor: RightFactor,
 }
 
 /// The last layers as one.
 struct Head {
     /// W, outputs × E; none for the identity.
     attended: Option<Tensor>,
-    /// W·W2, outputs × hidden.
-    hidden: Vec<f32>,
+    /// (W·W2)ᵀ, hidden × outputs.
+    hidden: RightFactor,
     /// W·b2 + c.
     bias: Vec<f32>,
 }
@@ -90,10 +91,12 @@ impl FoldedDecoder {
         let mlp = Mlp {
             gain: layer.norm.gain.to_vec1()?,
             shift: layer.norm.shift.to_vec1()?,
-            weight: layer.dense1.matrix()?.flatten_all()?.to_vec1()?,
+            weight: layer.dense1.factor()?,
             bias: layer.dense1.bias.to_vec1()?,
         };
-        Ok(Some(Self { layer: layer.clone(), final_layer: final_layer.cloned(), mlp: mlp.into(), last: Arc::default() }))
+        let last_dense = columns(&layer.dense2)?;
+        let final_layer = final_layer.map(columns).transpose()?;
+        Ok(Some(Self { layer: layer.clone(), final_layer, last_dense, mlp: mlp.into(), last: Arc::default() }))
     }
 
     /// Answers queries from the latents `z` (B × N × D) through the final projection and, where there is one, `postprocessor`:
@@ -119,16 +122,17 @@ impl FoldedDecoder {
             let call = Call::new(self, queries, batch, latents, &head, form)?;
             out.par_chunks_mut(TILE * outputs)
                 .enumerate()
-                .try_for_each_init(Tile::default, |tile, (number, out)| tile.answer(&call, number * TILE, out))?;
+                .try_for_each_init(|| Tile::new(self.format()), |tile, (number, out)| tile.answer(&call, number * TILE, out))?;
         }
         Ok(Some(Tensor::from_vec(out, (b, queries.count, outputs), &Device::Cpu)?))
     }
 
     fn shape(&self, latents: usize, postprocessor: Option<&Linear>) -> Result<DecoderShape> {
         let attention = &self.layer.attention;
-        let (hidden, channels) = self.layer.dense1.weight.dims2()?;
+        let (hidden, channels) = self.layer.dense1.dims()?;
         let rows = |linear: &Linear| linear.bias.elem_count();
-        let last: Vec<usize> = self.final_layer.iter().chain(postprocessor).map(rows).collect();
+        let projected = self.final_layer.iter().map(|(_, bias)| bias.elem_count());
+        let last: Vec<usize> = projected.chain(postprocessor.map(rows)).collect();
         let (plain_outputs, outputs) = (last.iter().sum(), last.last().copied().unwrap_or(channels));
         Ok(DecoderShape {
             latents,
@@ -144,20 +148,20 @@ impl FoldedDecoder {
 
     fn head(&self, postprocessor: Option<&Linear>) -> Result<Head> {
         let mut composed: Option<(Tensor, Tensor)> = None;
-        for linear in self.final_layer.iter().chain(postprocessor) {
-            let (matrix, bias) = (linear.matrix()?, linear.bias.unsqueeze(1)?);
+        for (matrix, bias) in self.final_layer.iter().cloned().chain(postprocessor.map(columns).transpose()?) {
             composed = Some(match composed {
                 None => (matrix, bias),
                 Some((before, before_bias)) => ((matrix.matmul(&before)?), (matrix.matmul(&before_bias)? + bias)?),
             });
         }
-        let (matrix, bias) = (self.layer.dense2.matrix()?, self.layer.dense2.bias.unsqueeze(1)?);
+        let (matrix, bias) = self.last_dense.clone();
         let (hidden, bias) = match &composed {
             None => (matrix, bias),
             Some((last, last_bias)) => (last.matmul(&matrix)?, (last.matmul(&bias)? + last_bias)?),
         };
-        let values = |x: &Tensor| x.flatten_all()?.to_vec1();
-        Ok(Head { attended: composed.map(|(last, _)| last), hidden: values(&hidden)?, bias: values(&bias)? })
+        let (outputs, channels) = hidden.dims2()?;
+        let hidden = RightFactor::transposed(&flat(&hidden)?, outputs, channels, self.format());
+        Ok(Head { attended: composed.map(|(last, _)| last), hidden, bias: flat(&bias)? })
     }
 
     /// `z` prepared; what it was asked before is not prepared again.
@@ -186,10 +190,10 @@ impl FoldedDecoder {
         let offsets = keys.matmul(&attention.query.forward(&norm.shift.unsqueeze(0)?)?.t()?)?;
         let absorbed = keys.matmul(&attention.query.matrix()?)?.broadcast_mul(&norm.gain)?;
         let channels = absorbed.dim(1)?;
-        let mut keys = absorbed.flatten_all()?.to_vec1()?;
+        let mut keys = flat(&absorbed)?;
         keys.chunks_exact_mut(channels).for_each(centre);
         let values = attention.output.forward(&attention.value.forward(&z)?)?;
-        Ok(Latents { keys, offsets: offsets.flatten_all()?.to_vec1()?, values, absorbed: OnceLock::new() })
+        Ok(Latents { keys, offsets: flat(&offsets)?, values, attended: OnceLock::new(), absorbed: OnceLock::new() })
     }
 
     fn absorb(&self, latents: &Latents) -> Result<Absorbed> {
@@ -203,10 +207,27 @@ impl FoldedDecoder {
         let centred = centred.to_dtype(DType::F64)?;
         let mut gram = centred.matmul(&centred.t()?)?.flatten_all()?.to_vec1::<f64>()?;
         cholesky(&mut gram, n);
-        let upper = |at: usize| if at % n >= at / n { gram[at % n * n + at / n] as f32 } else { 0.0 };
-        let values = values.flatten_all()?.to_vec1()?;
-        Ok(Absorbed { values, bias: bias.flatten_all()?.to_vec1()?, factor: (0..n * n).map(upper).collect() })
+        let lower: Vec<f32> = (0..n * n).map(|at| if at / n >= at % n { gram[at] as f32 } else { 0.0 }).collect();
+        Ok(Absorbed {
+            values: RightFactor::new(&flat(&values)?, n, bias.elem_count(), self.format()),
+            bias: flat(&bias)?,
+            factor: RightFactor::new(&lower, n, n, self.format()).lower(),
+        })
     }
+
+    /// That of the products.
+    fn format(&self) -> Format {
+        self.mlp.weight.format()
+    }
+}
+
+/// A layer's matrix, and its bias as a column.
+fn columns(linear: &Linear) -> Result<(Tensor, Tensor)> {
+    Ok((linear.matrix()?, linear.bias.unsqueeze(1)?))
+}
+
+fn flat(x: &Tensor) -> Result<Vec<f32>> {
+    Ok(x.flatten_all()?.to_vec1()?)
 }
 
 /// Everything that the tiles of one call share.
@@ -217,6 +238,8 @@ struct Call<'a> {
     scales: Vec<f32>,
     /// k' as it meets the queries; of the axes transposed, size × N.
     keys: Split,
+    /// Its columns of the features, transposed: F × N.
+    features: RightFactor,
     latents: &'a Latents,
     values: Values<'a>,
     head: &'a Head,
@@ -224,10 +247,10 @@ struct Call<'a> {
 
 /// What a query's shares of the latents are multiplied with.
 enum Values<'a> {
-    /// V', N × E; then W, outputs × E.
-    Attended { values: Vec<f32>, last: Option<Vec<f32>> },
+    /// V', N × E; then Wᵀ, E × outputs.
+    Attended { values: &'a RightFactor, last: Option<RightFactor> },
     /// V'' and R; then V' Wᵀ, N × outputs.
-    Absorbed { absorbed: &'a Absorbed, outputs: Vec<f32> },
+    Absorbed { absorbed: &'a Absorbed, outputs: RightFactor },
 }
 
 impl<'a> Call<'a> {
@@ -242,7 +265,8 @@ impl<'a> Call<'a> {
         let n = latents.offsets.len();
         let mut keys = queries.split(&latents.keys, n);
         keys.axes.iter_mut().for_each(|scores| *scores = transposed(scores, n));
-        let flat = |x: &Tensor| x.flatten_all()?.to_vec1::<f32>();
+        let (format, channels) = (decoder.format(), decoder.mlp.gain.len());
+        let features = RightFactor::transposed(&keys.features, n, queries.width, format);
         let values = if form == Form::FoldedMlp {
             if latents.absorbed.get().is_none() {
                 // Another call may have been faster; both found the same.
@@ -253,12 +277,15 @@ impl<'a> Call<'a> {
                 None => latents.values.clone(),
             };
             let absorbed = latents.absorbed.get().expect("set above");
-            Values::Absorbed { absorbed, outputs: flat(&outputs)? }
+            Values::Absorbed { absorbed, outputs: RightFactor::new(&flat(&outputs)?, n, head.bias.len(), format) }
         } else {
+            let values = flat(&latents.values)?;
+            let values = latents.attended.get_or_init(|| RightFactor::new(&values, n, channels, format));
             let last = head.attended.as_ref().map(flat).transpose()?;
-            Values::Attended { values: flat(&latents.values)?, last }
+            let last = last.map(|last| RightFactor::transposed(&last, head.bias.len(), channels, format));
+            Values::Attended { values, last }
         };
-        Ok(Self { decoder, queries, batch, scales: queries.scales(batch), keys, latents, values, head })
+        Ok(Self { decoder, queries, batch, scales: queries.scales(batch), keys, features, latents, values, head })
     }
 }
 
@@ -268,8 +295,9 @@ fn transposed(matrix: &[f32], rows: usize) -> Vec<f32> {
 }
 
 /// What one thread works with; its room is kept from tile to tile.
-#[derive(Default)]
 struct Tile {
+    /// The left factor of the product at hand.
+    left: LeftFactor,
     /// Shares of the latents, queries × N.
     shares: Vec<f32>,
     /// a, queries × E, and its norm; or R w, queries × N.
@@ -282,19 +310,25 @@ struct Tile {
 }
 
 impl Tile {
+    fn new(format: Format) -> Self {
+        let none = Vec::new;
+        let left = LeftFactor::new(format);
+        Self { left, shares: none(), attended: none(), normed: none(), hidden: none(), base: none() }
+    }
+
     /// The outputs of as many queries as `out` has room for, from the `first` one on.
     fn answer(&mut self, call: &Call<'_>, first: usize, out: &mut [f32]) -> Result<()> {
         let (outputs, n) = (call.head.bias.len(), call.latents.offsets.len());
         let count = out.len() / outputs;
         self.share(call, first, count);
-        let shares = Matrix::new(&self.shares, count, n);
+        self.left.pack(&self.shares, count, n, n);
         let mlp = &call.decoder.mlp;
         let (hidden, channels) = (mlp.bias.len(), mlp.gain.len());
         self.hidden.resize(count * hidden, 0.0);
         match &call.values {
             Values::Attended { values, last } => {
                 self.attended.resize(count * channels, 0.0);
-                shares.multiply(Matrix::new(values, n, channels), &mut self.attended, channels, 0, false);
+                values.multiply(&self.left, &mut self.attended, channels, 0, false);
                 if call.decoder.layer.attention.use_query_residual {
                     self.normed.resize(channels, 0.0);
                     for (query, attended) in self.attended.chunks_exact_mut(channels).enumerate() {
@@ -304,36 +338,32 @@ impl Tile {
                 }
                 self.normed.clone_from(&self.attended);
                 self.normed.chunks_exact_mut(channels).for_each(|row| normalise_row(row, &mlp.gain, &mlp.shift, EPSILON));
-                let weight = Matrix::new(&mlp.weight, hidden, channels).t();
-                Matrix::new(&self.normed, count, channels).multiply(weight, &mut self.hidden, hidden, 0, false);
+                self.left.pack(&self.normed, count, channels, channels);
+                mlp.weight.multiply(&self.left, &mut self.hidden, hidden, 0, false);
                 add_to_rows(&mut self.hidden, &mlp.bias);
                 match last {
                     Some(last) => {
-                        let last = Matrix::new(last, outputs, channels).t();
-                        Matrix::new(&self.attended, count, channels).multiply(last, out, outputs, 0, false);
+                        self.left.pack(&self.attended, count, channels, channels);
+                        last.multiply(&self.left, out, outputs, 0, false);
                     }
                     None => out.copy_from_slice(&self.attended),
                 }
             }
             Values::Absorbed { absorbed, outputs: values } => {
-                shares.multiply(Matrix::new(&absorbed.values, n, hidden), &mut self.hidden, hidden, 0, false);
+                absorbed.values.multiply(&self.left, &mut self.hidden, hidden, 0, false);
                 self.attended.resize(count * n, 0.0);
-                for start in (0..n).step_by(FACTOR_ROWS) {
-                    let rows = FACTOR_ROWS.min(n - start);
-                    let block = Matrix::new(&absorbed.factor[start * n..(start + rows) * n], rows, n).columns(start..n);
-                    shares.columns(start..n).multiply(block.t(), &mut self.attended, n, start, false);
-                }
+                absorbed.factor.multiply(&self.left, &mut self.attended, n, 0, false);
                 for (row, projected) in self.hidden.chunks_exact_mut(hidden).zip(self.attended.chunks_exact(n)) {
                     let variance = projected.iter().map(|x| x * x).sum::<f32>() / channels as f32;
                     let scale = 1.0 / (variance + EPSILON).sqrt();
                     row.iter_mut().zip(&absorbed.bias).for_each(|(x, bias)| *x = *x * scale + bias);
                 }
-                shares.multiply(Matrix::new(values, n, outputs), out, outputs, 0, false);
+                values.multiply(&self.left, out, outputs, 0, false);
             }
         }
         call.decoder.layer.activation.apply(&mut self.hidden)?;
-        let last = Matrix::new(&call.head.hidden, outputs, hidden).t();
-        Matrix::new(&self.hidden, count, hidden).multiply(last, out, outputs, 0, true);
+        self.left.pack(&self.hidden, count, hidden, hidden);
+        call.head.hidden.multiply(&self.left, out, outputs, 0, true);
         add_to_rows(out, &call.head.bias);
         Ok(())
     }
@@ -345,8 +375,8 @@ impl Tile {
         self.shares.resize(count * n, 0.0);
         if width > 0 {
             let features = &call.queries.features(call.batch)[first * width..(first + count) * width];
-            let keys = Matrix::new(&call.keys.features, n, width).t();
-            Matrix::new(features, count, width).multiply(keys, &mut self.shares, n, 0, false);
+            self.left.pack(features, count, width, width);
+            call.features.multiply(&self.left, &mut self.shares, n, 0, false);
         }
         let mut based_on: Option<Vec<usize>> = None;
         for (row, query) in self.shares.chunks_exact_mut(n).zip(first..) {

@@ -33,8 +33,8 @@ impl FoldedEncoder {
     /// Folds a cross-attention whose queries are `latents`, N × D.
     pub(in crate::perceiver) fn new(layer: &PerceiverLayer, latents: &Tensor) -> Result<Self> {
         let attention = &layer.attention;
-        let (qk, channels) = attention.key.weight.dims2()?;
-        let (v, heads) = (attention.value.weight.dim(0)?, attention.num_heads);
+        let (qk, channels) = attention.key.dims()?;
+        let (v, heads) = (attention.value.dims()?.0, attention.num_heads);
         let of_head = qk / heads;
         let queries = attention.query.forward(&attention.norm_queries.forward(latents)?)?;
         let keys = attention.key.matrix()?;

@@ -37,9 +37,10 @@ mod decoder;
 mod encoder;
 mod tokens;
 
+pub(super) use cost::{DecoderShape, EncoderShape, TokenShape};
 pub(super) use decoder::FoldedDecoder;
 pub(super) use encoder::FoldedEncoder;
-pub(super) use tokens::Tokens;
+pub(super) use tokens::{Tokens, separable};
 
 /// Whether cross-attentions are rewritten for inference. The results differ by rounding only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

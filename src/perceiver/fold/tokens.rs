@@ -27,7 +27,7 @@ pub(in crate::perceiver) struct Tokens {
 }
 
 /// Whether positions are worth keeping apart by axis: tables over the axes must be small beside tables over the tokens.
-fn separable(sizes: impl Iterator<Item = usize>, count: usize) -> bool {
+pub(in crate::perceiver) fn separable(sizes: impl Iterator<Item = usize>, count: usize) -> bool {
     sizes.sum::<usize>() <= count / 2
 }
 

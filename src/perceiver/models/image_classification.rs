@@ -6,7 +6,7 @@ use super::{ForwardOptions, ModelOutput, PerceiverModel, class_query};
 use crate::{
     error::Result,
     perceiver::{
-        Block, ImageClassificationConfig, Inputs, PerceiverConfig, PositionArguments, Weights,
+        Block, ImageClassificationConfig, Inputs, PerceiverConfig, PositionArguments, Stage, Weights,
         decode::ClassificationDecoder,
         preprocess::{ImageOptions, ImagePreprocessor, PrepType},
     },
@@ -102,10 +102,12 @@ impl PerceiverForImageClassification {
     /// When shapes do not fit.
     pub fn forward<'a>(&self, images: &Tensor, options: impl Into<ForwardOptions<'a>>) -> Result<ModelOutput> {
         let options = options.into();
-        let encoded =
-            self.perceiver.encode(&Inputs::single(self.preprocess(images, options.interpolate_pos_encoding)?), options)?;
+        let tokens = Inputs::single(self.preprocess(images, options.interpolate_pos_encoding)?);
+        options.watch.ended(Stage::Preprocess);
+        let encoded = self.perceiver.encode(&tokens, options)?;
         let z = &encoded.last_hidden_state;
         let decoded = self.decoder.forward(&self.decoder.query(z)?, z, options.keep.attentions)?;
+        options.watch.ended(Stage::Decoder);
         Ok(ModelOutput::new(decoded, encoded))
     }
 }

@@ -6,7 +6,7 @@ use super::{ForwardOptions, ModelOutput, PerceiverModel};
 use crate::{
     error::Result,
     perceiver::{
-        Block, Inputs, PerceiverConfig, PositionArguments, Weights,
+        Block, Inputs, PerceiverConfig, PositionArguments, Stage, Weights,
         decode::{BasicDecoder, BasicDecoderOptions, Decoded, EmbeddingDecoder},
         preprocess::TextPreprocessor,
     },
@@ -69,11 +69,15 @@ impl PerceiverForMaskedLM {
     /// When shapes do not fit.
     pub fn forward<'a>(&self, ids: &Tensor, options: impl Into<ForwardOptions<'a>>) -> Result<ModelOutput> {
         let options = options.into();
-        let encoded = self.perceiver.encode(&Inputs::single(self.preprocess(ids)?), options)?;
+        let tokens = Inputs::single(self.preprocess(ids)?);
+        options.watch.ended(Stage::Preprocess);
+        let encoded = self.perceiver.encode(&tokens, options)?;
         let z = &encoded.last_hidden_state;
         let Decoded { logits: hidden, cross_attentions } =
             self.decoder.forward(&self.decoder.query(z, None, None)?, z, options.keep.attentions)?;
+        options.watch.ended(Stage::Decoder);
         let logits = self.embedding_decoder.forward(&hidden, self.preprocessor.embeddings())?;
+        options.watch.ended(Stage::Postprocess);
         Ok(ModelOutput::new(Decoded { logits, cross_attentions }, encoded))
     }
 }

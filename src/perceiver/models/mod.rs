@@ -17,7 +17,7 @@ pub use sequence_classification::PerceiverForSequenceClassification;
 use candle_core::Tensor;
 
 use super::{
-    EncoderOutput, HeadMask, Keep, PerceiverConfig, PositionArguments,
+    EncoderOutput, HeadMask, Keep, PerceiverConfig, PositionArguments, Watch,
     decode::{BasicDecoderOptions, Decoded},
 };
 
@@ -32,6 +32,8 @@ pub struct ForwardOptions<'a> {
     pub interpolate_pos_encoding: bool,
     /// What to keep besides the result.
     pub keep: Keep,
+    /// Who is told at the end of each stage.
+    pub watch: Watch<'a>,
 }
 
 impl From<Keep> for ForwardOptions<'_> {

@@ -13,7 +13,7 @@ use super::{ForwardOptions, ModelOutput, PerceiverModel};
 use crate::{
     error::{Error, Result},
     perceiver::{
-        EncoderOutput, Inputs, Linear, MultimodalConfig, PerceiverConfig, PositionArguments, Weights,
+        EncoderOutput, Inputs, Linear, MultimodalConfig, PerceiverConfig, PositionArguments, Stage, Weights,
         decode::{
             BasicDecoder, BasicDecoderOptions, BasicVideoAutoencodingDecoder, ClassificationDecoder, Decoded, ModalityDecoder,
             MultimodalDecoder, Points,
@@ -128,7 +128,10 @@ impl PerceiverForMultimodalAutoencoding {
     /// # Errors
     /// When shapes do not fit.
     pub fn encode<'a>(&self, inputs: MultimodalInputs<'_>, options: impl Into<ForwardOptions<'a>>) -> Result<EncoderOutput> {
-        self.perceiver.encode(&self.preprocess(inputs)?, options)
+        let options = options.into();
+        let tokens = self.preprocess(inputs)?;
+        options.watch.ended(Stage::Preprocess);
+        self.perceiver.encode(&tokens, options)
     }
 
     /// Latents `z` (B × N × D) to the outputs at `points`: `audio` B × (points · `samples_per_patch`), `image` B × points × 3, `label`
@@ -176,6 +179,7 @@ impl PerceiverForMultimodalAutoencoding {
         let options = options.into();
         let encoded = self.encode(inputs, options)?;
         let decoded = self.decode(&encoded.last_hidden_state, points, options.keep.attentions)?;
+        options.watch.ended(Stage::Decoder);
         Ok(ModelOutput::new(decoded, encoded))
     }
 

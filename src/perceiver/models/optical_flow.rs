@@ -6,7 +6,7 @@ use super::{ForwardOptions, ModelOutput, PerceiverModel};
 use crate::{
     error::{Error, Result},
     perceiver::{
-        Block, FlowConfig, Inputs, PerceiverConfig, PositionArguments, Weights,
+        Block, FlowConfig, Inputs, PerceiverConfig, PositionArguments, Stage, Weights,
         decode::{BasicDecoderOptions, OpticalFlowDecoder, OpticalFlowDecoderOptions},
         preprocess::{ImageOptions, ImagePreprocessor, PrepType},
     },
@@ -80,8 +80,10 @@ impl PerceiverForOpticalFlow {
     pub fn forward<'a>(&self, frames: &Tensor, options: impl Into<ForwardOptions<'a>>) -> Result<ModelOutput> {
         let options = options.into();
         let tokens = Inputs::single(self.preprocess(frames)?);
+        options.watch.ended(Stage::Preprocess);
         let encoded = self.perceiver.encode(&tokens, options)?;
         let decoded = self.decoder.answer(&tokens, &encoded.last_hidden_state, options.keep.attentions)?;
+        options.watch.ended(Stage::Decoder);
         Ok(ModelOutput::new(decoded, encoded))
     }
 }

@@ -6,7 +6,7 @@ use super::ForwardOptions;
 use crate::{
     error::{Error, Result},
     perceiver::{
-        Block, EncoderOutput, Inputs, LayerOutput, PerceiverConfig, PerceiverEncoder, Weights,
+        Block, EncoderOutput, HeadMask, Inputs, Keep, LayerOutput, PerceiverConfig, PerceiverEncoder, Stage, Watch, Weights,
         fold::{FoldedEncoder, Tokens},
     },
 };
@@ -55,14 +55,14 @@ impl PerceiverModel {
     /// # Errors
     /// When shapes do not fit.
     pub fn encode<'a>(&self, inputs: &Inputs, options: impl Into<ForwardOptions<'a>>) -> Result<EncoderOutput> {
-        let ForwardOptions { attention_mask, head_mask, keep, .. } = options.into();
+        let ForwardOptions { attention_mask, head_mask, keep, watch, .. } = options.into();
         let (n, d) = self.latents.dims2()?;
         let latents = |b: usize| self.latents.unsqueeze(0)?.broadcast_as((b, n, d));
         if let (Some(folded), None, false) = (&self.folded, attention_mask, keep.attentions) {
             let blocks = inputs.blocks.iter().map(|(_, block)| Tokens::of(block)).collect::<Result<Vec<_>>>()?;
             if blocks.iter().all(|tokens| tokens.channels() == self.channels) && folded.pays(&blocks) {
                 let hidden = folded.forward(&latents(inputs.batch()?)?, &blocks)?;
-                return self.encoder.refine(LayerOutput { hidden, probabilities: None }, head_mask, keep);
+                return self.refine(LayerOutput { hidden, probabilities: None }, head_mask, keep, watch);
             }
         }
         let inputs = inputs.dense()?;
@@ -70,6 +70,14 @@ impl PerceiverModel {
         if channels != self.channels {
             return Err(Error::tensor("inputs", inputs.dims(), format!("B, M, {} channels", self.channels)));
         }
-        self.encoder.forward(&latents(b)?, &inputs, attention_mask, head_mask, keep)
+        let read = self.encoder.read(&latents(b)?, &inputs, attention_mask, keep)?;
+        self.refine(read, head_mask, keep, watch)
+    }
+
+    fn refine(&self, read: LayerOutput, head_mask: Option<&HeadMask>, keep: Keep, watch: Watch<'_>) -> Result<EncoderOutput> {
+        watch.ended(Stage::EncoderCross);
+        let encoded = self.encoder.refine(read, head_mask, keep)?;
+        watch.ended(Stage::SelfAttention);
+        Ok(encoded)
     }
 }

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::{ForwardOptions, ModelOutput, PerceiverModel, class_query};
 use crate::{
     error::Result,
-    perceiver::{Block, Inputs, PerceiverConfig, Weights, decode::ClassificationDecoder, preprocess::TextPreprocessor},
+    perceiver::{Block, Inputs, PerceiverConfig, Stage, Weights, decode::ClassificationDecoder, preprocess::TextPreprocessor},
 };
 
 /// Bytes in, class scores out.
@@ -49,9 +49,12 @@ impl PerceiverForSequenceClassification {
     /// When shapes do not fit.
     pub fn forward<'a>(&self, ids: &Tensor, options: impl Into<ForwardOptions<'a>>) -> Result<ModelOutput> {
         let options = options.into();
-        let encoded = self.perceiver.encode(&Inputs::single(self.preprocess(ids)?), options)?;
+        let tokens = Inputs::single(self.preprocess(ids)?);
+        options.watch.ended(Stage::Preprocess);
+        let encoded = self.perceiver.encode(&tokens, options)?;
         let z = &encoded.last_hidden_state;
         let decoded = self.decoder.forward(&self.decoder.query(z)?, z, options.keep.attentions)?;
+        options.watch.ended(Stage::Decoder);
         Ok(ModelOutput::new(decoded, encoded))
     }
 }

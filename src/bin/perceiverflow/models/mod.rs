@@ -16,6 +16,7 @@ use clap::Subcommand;
 use perceiverflow::Result;
 
 pub(crate) use fetch::fetch;
+pub(crate) use window::picture;
 
 /// List, fetch, describe, check and convert models
 #[derive(Debug, Subcommand)]

@@ -79,7 +79,7 @@ impl fmt::Display for Window {
 }
 
 /// The size to which the checkpoint's own image processor brings pictures, or the published one.
-pub(super) fn picture(model: &Checkpoint) -> [usize; 2] {
+pub(crate) fn picture(model: &Checkpoint) -> [usize; 2] {
     let settings = model.folder().map(|folder| folder.join("preprocessor_config.json"));
     let processor = settings.and_then(|path| PerceiverImageProcessor::open(path).ok()).unwrap_or_default();
     [processor.size.height, processor.size.width]

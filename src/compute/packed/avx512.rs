@@ -1,0 +1,73 @@
+//! The innermost loops of a product on processors with AVX-512: the only place that names its instructions.
+
+use std::arch::x86_64::*;
+
+use super::{PANEL, ROWS, tile::Tile};
+
+macro_rules! tile {
+    ($name:ident, $features:literal, $step:expr) => {
+        #[target_feature(enable = $features)]
+        #[inline]
+        #[allow(unsafe_code)]
+        fn $name<const R: usize, const HALVES: usize>(tile: &Tile<'_>) {
+            let (left, right) = (tile.left.as_ptr(), tile.right.as_ptr());
+            let mut sums = [[_mm512_setzero_ps(); HALVES]; R];
+            for at in 0..tile.depth {
+                // SAFETY: a tile has depth × R and depth × PANEL units.
+                let (left, right) = unsafe { (left.add(at * R), right.add(at * PANEL)) };
+                // SAFETY: as above.
+                let right: [__m512i; HALVES] =
+                    std::array::from_fn(|half| unsafe { _mm512_loadu_si512(right.add(16 * half).cast()) });
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: as above.
+                    let left = _mm512_set1_epi32(unsafe { *left.add(row) } as i32);
+                    for half in 0..HALVES {
+                        sums[half] = $step(sums[half], left, right[half]);
+                    }
+                }
+            }
+            let mask = u32::MAX >> (PANEL - tile.columns);
+            for (row, sums) in sums.iter().enumerate() {
+                let (out, add) = tile.row(row);
+                for (half, mask) in [mask as u16, (mask >> 16) as u16].into_iter().enumerate().take(HALVES) {
+                    // SAFETY: the tile's rows have so many columns; what the mask leaves out is neither read nor written.
+                    unsafe {
+                        let out = out.wrapping_add(half * 16);
+                        let sum = if add { _mm512_add_ps(sums[half], _mm512_maskz_loadu_ps(mask, out)) } else { sums[half] };
+                        _mm512_mask_storeu_ps(out, mask, sum);
+                    }
+                }
+            }
+        }
+    };
+}
+
+tile!(tile_f32, "avx512f", |sum, a, b| _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), sum));
+tile!(tile_bf16, "avx512f,avx512bf16", |sum, a: __m512i, b: __m512i| {
+    // SAFETY: both types are 512 bits of which every pattern is valid.
+    let pairs = |x: __m512i| unsafe { std::mem::transmute::<__m512i, __m512bh>(x) };
+    _mm512_dpbf16_ps(sum, pairs(a), pairs(b))
+});
+
+macro_rules! by_rows {
+    ($tile:expr, $name:ident: $($rows:literal)*) => {
+        match $tile.rows {
+            $($rows if $tile.columns <= 16 => $name::<$rows, 1>($tile),)*
+            $($rows => $name::<$rows, 2>($tile),)*
+            _ if $tile.columns <= 16 => $name::<ROWS, 1>($tile),
+            _ => $name::<ROWS, 2>($tile),
+        }
+    };
+}
+
+/// Products of float32 units.
+#[target_feature(enable = "avx512f")]
+pub(super) fn multiply_f32(tile: &Tile<'_>) {
+    by_rows!(tile, tile_f32: 1 2 3 4 5 6 7 8 9 10 11);
+}
+
+/// Products of units of two bfloat16 numbers, added up in float32.
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) fn multiply_bf16(tile: &Tile<'_>) {
+    by_rows!(tile, tile_bf16: 1 2 3 4 5 6 7 8 9 10 11);
+}

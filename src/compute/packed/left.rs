@@ -1,0 +1,168 @@
+//! The left factor.
+
+use std::ops::Range;
+
+use super::{DEPTH, Format, PANEL, ROWS, pair, tile::Tile};
+use crate::compute::vectorise::vectorised;
+
+/// Rows in blocks, ready for products. Packing anew keeps the room.
+#[derive(Clone, Debug)]
+pub struct LeftFactor {
+    format: Format,
+    rows: usize,
+    depth: usize,
+    /// Blocks of units × rows of the block.
+    units: Vec<u32>,
+}
+
+impl LeftFactor {
+    /// No rows yet.
+    pub fn new(format: Format) -> Self {
+        Self { format, rows: 0, depth: 0, units: Vec::new() }
+    }
+
+    /// Takes `rows` rows of `depth` numbers; row r begins at `r · stride`.
+    ///
+    /// # Panics
+    /// When the slice is too short.
+    pub fn pack(&mut self, values: &[f32], rows: usize, depth: usize, stride: usize) {
+        assert!(rows == 0 || (rows - 1) * stride + depth <= values.len(), "{rows} rows of {depth} numbers");
+        self.resize(rows, depth);
+        let units = self.depth();
+        for (block, out) in self.units.chunks_mut((ROWS * units).max(1)).enumerate() {
+            let values = &values[block * ROWS * stride..];
+            match self.format {
+                Format::F32 => interleave(values, stride, depth, out),
+                Format::Bf16 => interleave_pairs(values, stride, depth, out),
+            }
+        }
+    }
+
+    /// Takes the transpose of `depth` rows of `rows` numbers; row r begins at `r · stride`.
+    ///
+    /// # Panics
+    /// When the slice is too short.
+    pub fn pack_transposed(&mut self, values: &[f32], rows: usize, depth: usize, stride: usize) {
+        assert!(depth == 0 || (depth - 1) * stride + rows <= values.len(), "{depth} rows of {rows} numbers");
+        self.resize(rows, depth);
+        let units = self.depth();
+        for (block, out) in self.units.chunks_mut((ROWS * units).max(1)).enumerate() {
+            let rows = out.len() / units;
+            let row = |number: usize| {
+                let from = number * stride + block * ROWS;
+                values.get(from..from + rows).filter(|_| number < depth)
+            };
+            for (unit, out) in out.chunks_exact_mut(rows).enumerate() {
+                match (self.format, row(unit), row(2 * unit), row(2 * unit + 1)) {
+                    (Format::F32, Some(row), ..) => out.iter_mut().zip(row).for_each(|(out, x)| *out = x.to_bits()),
+                    (Format::Bf16, _, Some(first), Some(second)) => {
+                        out.iter_mut().zip(first.iter().zip(second)).for_each(|(out, (a, b))| *out = pair(*a, *b));
+                    }
+                    (Format::Bf16, _, Some(first), None) => out.iter_mut().zip(first).for_each(|(out, a)| *out = pair(*a, 0.0)),
+                    _ => out.fill(0),
+                }
+            }
+        }
+    }
+
+    fn resize(&mut self, rows: usize, depth: usize) {
+        (self.rows, self.depth) = (rows, depth);
+        self.units.resize(rows * self.format.units(depth), 0);
+    }
+
+    /// Some rows, the first of them the first of a block, times one panel of columns: rows × [`PANEL`]. `right` holds as many units as the rows
+    /// are long. `add` adds to what is there.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub(in crate::compute) fn times(&self, right: &[u32], rows: Range<usize>, out: &mut [f32], add: bool) {
+        let depth = self.depth();
+        assert!(rows.start.is_multiple_of(ROWS) && rows.end <= self.rows, "{rows:?} of {} rows", self.rows);
+        assert!(right.len() == depth * PANEL && out.len() == rows.len() * PANEL, "{} numbers for a product", out.len());
+        for from in (0..depth.max(1)).step_by(DEPTH) {
+            let length = DEPTH.min(depth - from);
+            let right = &right[from * PANEL..(from + length) * PANEL];
+            for (out, first) in out.chunks_mut(ROWS * PANEL).zip(rows.clone().step_by(ROWS)) {
+                let (of_block, units) = self.block(first / ROWS);
+                // The last block of the rows may end before its own end only where all rows end.
+                let wanted = out.len() / PANEL;
+                assert_eq!(wanted, of_block, "rows that end within a block");
+                let left = &units[from * of_block..(from + length) * of_block];
+                let shape = [of_block, PANEL, length];
+                // SAFETY: `out` holds these rows of PANEL columns.
+                #[allow(unsafe_code)]
+                let tile = unsafe { Tile::new(shape, left, right, out.as_mut_ptr(), PANEL, add || from > 0) };
+                tile.multiply(self.format);
+            }
+        }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Units of the inner length.
+    pub(super) fn depth(&self) -> usize {
+        self.format.units(self.depth)
+    }
+
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Numbers of the inner length.
+    pub(super) fn inner(&self) -> usize {
+        self.depth
+    }
+
+    /// Rows and units of a block.
+    pub(super) fn block(&self, number: usize) -> (usize, &[u32]) {
+        let rows = ROWS.min(self.rows - number * ROWS);
+        let from = number * ROWS * self.depth();
+        (rows, &self.units[from..from + rows * self.depth()])
+    }
+}
+
+vectorised! {
+    /// Numbers of the rows of a block, side by side.
+    fn interleave(values: &[f32], stride: usize, depth: usize, out: &mut [u32]) {
+        let rows = out.len() / depth.max(1);
+        if rows == ROWS {
+            // A number of rows that the compiler knows.
+            let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &values[row * stride..row * stride + depth]);
+            for (at, out) in out.chunks_exact_mut(ROWS).enumerate() {
+                out.iter_mut().zip(&rows).for_each(|(out, row)| *out = row[at].to_bits());
+            }
+        } else {
+            for (at, out) in out.chunks_exact_mut(rows.max(1)).enumerate() {
+                out.iter_mut().enumerate().for_each(|(row, out)| *out = values[row * stride + at].to_bits());
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// Pairs of numbers of the rows of a block, side by side.
+    fn interleave_pairs(values: &[f32], stride: usize, depth: usize, out: &mut [u32]) {
+        const AT_ONCE: usize = 64;
+        let rows = out.len() / depth.div_ceil(2).max(1);
+        let mut pairs = [[0u32; AT_ONCE]; ROWS];
+        for (number, out) in out.chunks_mut((rows * AT_ONCE).max(1)).enumerate() {
+            let from = number * 2 * AT_ONCE;
+            let length = (2 * AT_ONCE).min(depth - from);
+            for (row, pairs) in pairs.iter_mut().enumerate().take(rows) {
+                let values = &values[row * stride + from..row * stride + from + length];
+                let whole = values.chunks_exact(2);
+                let rest = whole.remainder().first().map(|&last| pair(last, 0.0));
+                let count = pairs.iter_mut().zip(whole).map(|(out, both)| *out = pair(both[0], both[1])).count();
+                if let Some(rest) = rest {
+                    pairs[count] = rest;
+                }
+            }
+            for (at, out) in out.chunks_exact_mut(rows.max(1)).enumerate() {
+                out.iter_mut().zip(&pairs).for_each(|(out, pairs)| *out = pairs[at]);
+            }
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The right factor, and the product.
+
+use rayon::prelude::*;
+
+use super::{DEPTH, Format, LeftFactor, PANEL, ROWS, pair, tile::Tile};
+use crate::compute::{gelu_in_place, vectorise::vectorised};
+
+/// Blocks of rows and panels of columns in one piece of work: many enough to read each panel seldom, few enough for every core to have some.
+const BLOCKS: usize = 4;
+const PANELS: usize = 8;
+
+/// Columns in panels, ready for products.
+#[derive(Clone, Debug)]
+pub struct RightFactor {
+    format: Format,
+    depth: usize,
+    columns: usize,
+    /// Whether only rows from a column's own number on are not zero.
+    is_lower: bool,
+    /// Panels of units × [`PANEL`]; columns that are lacking in the last panel are zero.
+    units: Vec<u32>,
+}
+
+/// What is done to each row of a product besides.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Finish<'a> {
+    /// One number for each column, added.
+    pub bias: Option<&'a [f32]>,
+    /// Whether GELU follows.
+    pub gelu: bool,
+    /// A matrix of the product's shape, added last.
+    pub residual: Option<&'a [f32]>,
+}
+
+impl RightFactor {
+    /// Takes `depth` rows of `columns` numbers.
+    ///
+    /// # Panics
+    /// When the slice has another length.
+    pub fn new(values: &[f32], depth: usize, columns: usize, format: Format) -> Self {
+        assert_eq!(values.len(), depth * columns, "{depth} x {columns} numbers");
+        let mut out = Self::zeros(depth, columns, format);
+        let units = format.units(depth);
+        out.units.par_chunks_mut((units * PANEL).max(1)).enumerate().for_each(|(panel, out)| {
+            let from = panel * PANEL;
+            let width = PANEL.min(columns - from);
+            let row = |number: usize| (number < depth).then(|| &values[number * columns + from..number * columns + from + width]);
+            for (unit, out) in out.chunks_exact_mut(PANEL).enumerate() {
+                match format {
+                    Format::F32 => row(unit).into_iter().for_each(|row| pack_row(row, out)),
+                    Format::Bf16 => pack_rows(row(2 * unit).unwrap_or_default(), row(2 * unit + 1).unwrap_or(&[]), out),
+                }
+            }
+        });
+        out
+    }
+
+    /// Takes the transpose of `columns` rows of `depth` numbers.
+    ///
+    /// # Panics
+    /// When the slice has another length.
+    pub fn transposed(values: &[f32], columns: usize, depth: usize, format: Format) -> Self {
+        assert_eq!(values.len(), depth * columns, "{columns} x {depth} numbers");
+        let mut out = Self::zeros(depth, columns, format);
+        let units = format.units(depth);
+        out.units.par_chunks_mut((units * PANEL).max(1)).enumerate().for_each(|(panel, out)| {
+            let from = panel * PANEL;
+            pack_transposed(&values[from * depth..], PANEL.min(columns - from), depth, depth, 1.0, format, out);
+        });
+        out
+    }
+
+    /// The same, where all numbers above the diagonal are zero: they are not multiplied.
+    #[must_use]
+    pub fn lower(self) -> Self {
+        Self { is_lower: true, ..self }
+    }
+
+    fn zeros(depth: usize, columns: usize, format: Format) -> Self {
+        Self { format, depth, columns, is_lower: false, units: vec![0; columns.div_ceil(PANEL) * PANEL * format.units(depth)] }
+    }
+
+    /// The number format.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The inner length.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// How many columns there are.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The transpose as it was taken, but for rounding to the format: columns × depth.
+    pub fn to_transposed(&self) -> Vec<f32> {
+        let units = self.format.units(self.depth);
+        let number = |column: usize, at: usize| {
+            let unit = |unit: usize| self.units[(column / PANEL * units + unit) * PANEL + column % PANEL];
+            match self.format {
+                Format::F32 => f32::from_bits(unit(at)),
+                Format::Bf16 => f32::from_bits(unit(at / 2) >> (at % 2 * 16) << 16),
+            }
+        };
+        (0..self.columns).into_par_iter().flat_map_iter(|column| (0..self.depth).map(move |at| number(column, at))).collect()
+    }
+
+    /// `left`, rows × depth, times this: rows × columns. On all cores; the result does not depend on their number.
+    ///
+    /// # Panics
+    /// When the lengths do not fit.
+    pub fn product(&self, left: &[f32], finish: Finish<'_>) -> Vec<f32> {
+        assert!(left.len().is_multiple_of(self.depth.max(1)), "{} numbers in rows of {}", left.len(), self.depth);
+        let rows = left.len() / self.depth.max(1);
+        let piece = BLOCKS * ROWS;
+        let lefts: Vec<LeftFactor> = left
+            .par_chunks((piece * self.depth).max(1))
+            .map(|left| {
+                let mut packed = LeftFactor::new(self.format);
+                packed.pack(left, left.len() / self.depth, self.depth, self.depth);
+                packed
+            })
+            .collect();
+        let mut out = vec![0.0; rows * self.columns];
+        let shared = Shared(out.as_mut_ptr());
+        let pieces_across = self.panels().div_ceil(PANELS);
+        (0..lefts.len() * pieces_across).into_par_iter().for_each(|number| {
+            let (down, across) = (number / pieces_across, number % pieces_across);
+            let panels = across * PANELS..((across + 1) * PANELS).min(self.panels());
+            let columns = panels.start * PANEL..(panels.end * PANEL).min(self.columns);
+            let first = down * piece;
+            let at = |row: usize| shared.at((first + row) * self.columns + columns.start);
+            // SAFETY: the matrix holds `rows` rows, of which these are some; no other piece has these rows and columns.
+            #[allow(unsafe_code)]
+            unsafe {
+                self.multiply_panels(&lefts[down], panels, at(0), self.columns, false);
+            }
+            for row in 0..lefts[down].rows() {
+                // SAFETY: as above.
+                #[allow(unsafe_code)]
+                let out = unsafe { std::slice::from_raw_parts_mut(at(row), columns.len()) };
+                let from = (first + row) * self.columns;
+                finish.apply(out, columns.start, from + columns.start);
+            }
+        });
+        out
+    }
+
+    /// `left` times this into columns of `out`, a matrix of `width` columns and as many rows; from column `at` on. On the calling thread.
+    /// `add` adds to what is there.
+    ///
+    /// # Panics
+    /// When the shapes or formats do not fit.
+    pub fn multiply(&self, left: &LeftFactor, out: &mut [f32], width: usize, at: usize, add: bool) {
+        assert!(out.len() == left.rows() * width && at + self.columns <= width, "{} numbers for a product", out.len());
+        if out.is_empty() || self.columns == 0 {
+            return;
+        }
+        // SAFETY: just asserted, and `out` is borrowed by nobody else.
+        #[allow(unsafe_code)]
+        unsafe {
+            self.multiply_panels(left, 0..self.panels(), out[at..].as_mut_ptr(), width, add);
+        }
+    }
+
+    fn panels(&self) -> usize {
+        self.columns.div_ceil(PANEL)
+    }
+
+    /// # Safety
+    /// `out` holds the rows of `left`, `stride` apart, from the first column of the first panel to the last one of the last.
+    #[allow(unsafe_code)]
+    unsafe fn multiply_panels(&self, left: &LeftFactor, panels: std::ops::Range<usize>, out: *mut f32, stride: usize, add: bool) {
+        assert!(left.format() == self.format && left.inner() == self.depth, "factors of other shapes or formats");
+        let units = self.format.units(self.depth);
+        let first = panels.start;
+        for panel in panels {
+            let columns = PANEL.min(self.columns - panel * PANEL);
+            let skipped = if self.is_lower { self.format.units(panel * PANEL) } else { 0 };
+            for from in (skipped..units.max(skipped + 1)).step_by(DEPTH) {
+                let depth = DEPTH.min(units - from);
+                let right = &self.units[(panel * units + from) * PANEL..(panel * units + from + depth) * PANEL];
+                for block in 0..left.rows().div_ceil(ROWS) {
+                    let (rows, units) = left.block(block);
+                    let left = &units[from * rows..(from + depth) * rows];
+                    let out = out.wrapping_add(block * ROWS * stride + (panel - first) * PANEL);
+                    // SAFETY: the caller vouches for `out`.
+                    unsafe { Tile::new([rows, columns, depth], left, right, out, stride, add || from > skipped) }
+                        .multiply(self.format);
+                }
+            }
+        }
+    }
+}
+
+/// A matrix whose parts are written by several threads.
+struct Shared(*mut f32);
+
+// SAFETY: every thread writes to rows and columns of its own.
+#[allow(unsafe_code)]
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    fn at(&self, offset: usize) -> *mut f32 {
+        self.0.wrapping_add(offset)
+    }
+}
+
+impl Finish<'_> {
+    /// Finishes a part of a row that begins at a column and at an element of the matrix.
+    fn apply(&self, row: &mut [f32], column: usize, element: usize) {
+        if let Some(bias) = self.bias {
+            row.iter_mut().zip(&bias[column..]).for_each(|(x, bias)| *x += bias);
+        }
+        if self.gelu {
+            gelu_in_place(row);
+        }
+        if let Some(residual) = self.residual {
+            row.iter_mut().zip(&residual[element..]).for_each(|(x, residual)| *x += residual);
+        }
+    }
+}
+
+fn pack_row(row: &[f32], out: &mut [u32]) {
+    out.iter_mut().zip(row).for_each(|(out, x)| *out = x.to_bits());
+}
+
+vectorised! {
+    /// Two rows as one of pairs. A second row that is not there is zero.
+    fn pack_rows(first: &[f32], second: &[f32], out: &mut [u32]) {
+        if second.is_empty() {
+            out.iter_mut().zip(first).for_each(|(out, first)| *out = pair(*first, 0.0));
+        } else {
+            out.iter_mut().zip(first.iter().zip(second)).for_each(|(out, (first, second))| *out = pair(*first, *second));
+        }
+    }
+}
+
+vectorised! {
+    /// `columns` rows of `depth` numbers, `stride` apart, times `scale`, as the columns of a panel.
+    pub(in crate::compute) fn pack_transposed(
+        values: &[f32],
+        columns: usize,
+        depth: usize,
+        stride: usize,
+        scale: f32,
+        format: Format,
+        out: &mut [u32],
+    ) {
+        for column in 0..columns {
+            let row = &values[column * stride..column * stride + depth];
+            match format {
+                Format::F32 => row.iter().enumerate().for_each(|(at, x)| out[at * PANEL + column] = (x * scale).to_bits()),
+                Format::Bf16 => row.chunks(2).enumerate().for_each(|(at, both)| {
+                    let second = both.get(1).copied().unwrap_or(0.0);
+                    out[at * PANEL + column] = pair(both[0] * scale, second * scale);
+                }),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::DType;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    fn numbers(count: usize, seed: u64) -> Vec<f32> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        (0..count).map(|_| random.random_range(-1.0..1.0)).collect()
+    }
+
+    fn rounded(values: &[f32], format: Format) -> Vec<f64> {
+        let round = |x: f32| if format == Format::F32 { x } else { f32::from_bits(super::super::bf16(x) << 16) };
+        values.iter().map(|&x| f64::from(round(x))).collect()
+    }
+
+    /// The formats of this machine.
+    fn formats() -> impl Iterator<Item = Format> {
+        [DType::F32, DType::BF16].into_iter().filter_map(Format::of)
+    }
+
+    #[test]
+    fn products_of_every_shape_are_those_of_the_rounded_factors() {
+        // Odd lengths, one row, more than one piece of work, more than one block of the inner length.
+        for (rows, depth, columns) in [(1, 1, 1), (5, 3, 33), (12, 32, 32), (50, 1101, 70), (101, 64, 300)] {
+            let (left, right, bias) = (numbers(rows * depth, 1), numbers(depth * columns, 2), numbers(columns, 3));
+            let residual = numbers(rows * columns, 4);
+            for format in formats() {
+                let factor = RightFactor::new(&right, depth, columns, format);
+                let (a, b) = (rounded(&left, format), rounded(&right, format));
+                let exact = |row: usize, column: usize| -> f64 {
+                    (0..depth).map(|at| a[row * depth + at] * b[at * columns + column]).sum::<f64>()
+                };
+                let finish = Finish { bias: Some(&bias), gelu: false, residual: Some(&residual) };
+                let product = factor.product(&left, finish);
+                for (at, &found) in product.iter().enumerate() {
+                    let expected = exact(at / columns, at % columns) + f64::from(bias[at % columns]) + f64::from(residual[at]);
+                    assert!(
+                        (f64::from(found) - expected).abs() < 1e-4,
+                        "{format:?} {rows} {depth} {columns}: {found} {expected}"
+                    );
+                }
+                // Into the last columns of a wider matrix, added to what is there.
+                let mut packed = LeftFactor::new(format);
+                packed.pack(&left, rows, depth, depth);
+                let mut out = vec![1.0; rows * (columns + 2)];
+                factor.multiply(&packed, &mut out, columns + 2, 2, true);
+                for (at, &found) in out.iter().enumerate() {
+                    let (row, column) = (at / (columns + 2), at % (columns + 2));
+                    let expected = if column < 2 { 1.0 } else { 1.0 + exact(row, column - 2) };
+                    assert!((f64::from(found) - expected).abs() < 1e-4, "{found} {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn transposes_are_packed_alike() {
+        let (rows, depth) = (45, 37);
+        let values = numbers(rows * depth, 5);
+        let turned: Vec<f32> = (0..rows * depth).map(|at| values[at % rows * depth + at / rows]).collect();
+        for format in formats() {
+            let factor = RightFactor::transposed(&values, rows, depth, format);
+            assert_eq!(factor.units, RightFactor::new(&turned, depth, rows, format).units);
+            assert_eq!(factor.to_transposed().into_iter().map(f64::from).collect::<Vec<_>>(), rounded(&values, format));
+            let (mut left, mut from_turned) = (LeftFactor::new(format), LeftFactor::new(format));
+            left.pack(&values, rows, depth, depth);
+            from_turned.pack_transposed(&turned, rows, depth, rows);
+            for block in 0..rows.div_ceil(ROWS) {
+                assert_eq!(left.block(block), from_turned.block(block));
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_above_a_diagonal_are_passed_over() {
+        let (rows, n) = (20, 75);
+        let left = numbers(rows * n, 8);
+        let mut right = numbers(n * n, 9);
+        right.iter_mut().enumerate().filter(|(at, _)| at / n < at % n).for_each(|(_, x)| *x = 0.0);
+        for format in formats() {
+            let factor = RightFactor::new(&right, n, n, format);
+            let whole = factor.product(&left, Finish::default());
+            let found = factor.lower().product(&left, Finish::default());
+            assert!(whole.iter().zip(found).all(|(a, b)| (a - b).abs() < 1e-5));
+        }
+    }
+
+    #[test]
+    fn the_number_of_threads_does_not_show() {
+        let (left, right) = (numbers(200 * 90, 6), numbers(90 * 600, 7));
+        for format in formats() {
+            let factor = RightFactor::new(&right, 90, 600, format);
+            let with = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| factor.product(&left, Finish { gelu: true, ..Default::default() }))
+            };
+            assert_eq!(with(1), with(3));
+        }
+    }
+}
