@@ -96,7 +96,7 @@ impl Windows {
         let shape = preprocessor.shape();
         let reader = MediaReader::open(path, shape.sample_rate)?;
         let (video, has_sound) = (reader.video_format(), reader.has_sound());
-        let options = arguments.options(&shape, video.is_some(), has_sound);
+        let options = arguments.cutting().options(&shape, video.is_some(), has_sound);
         let stride = shape.time_of((options.stride_frames * shape.samples_per_frame) as u64);
         let expected = reader.duration().map(|duration| duration.div_duration_f64(stride).ceil() as u64);
         let cutter = ClipWindow::new(shape, options)?;

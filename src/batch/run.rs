@@ -1,0 +1,167 @@
+//! A run: its stages on their threads, from the first file to the report.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, bounded};
+
+use super::{
+    Event, Input, Job, Report,
+    earlier::Earlier,
+    folder::{self, OutputFolder},
+    queue::Queue,
+    report::Tally,
+    results,
+    stages::Stages,
+    windows::{Window, WindowAnswer},
+    worker::{self, Shared},
+    writer::Writer,
+};
+use crate::{
+    engine::{Worker, WorkerOptions},
+    error::{Error, Result},
+};
+
+/// How long the first window of a model call waits for others.
+const BATCH_TIMEOUT: Duration = Duration::from_millis(20);
+/// Events that may wait for whoever shows them.
+const EVENTS: usize = 1024;
+
+/// How a run goes about its work; results do not hang on it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where everything goes; made if it is missing.
+    pub out: PathBuf,
+    /// Go on with what is there; else the folder must not hold a run.
+    pub resume: bool,
+    /// Try files again that failed in an earlier run.
+    pub retry_failed: bool,
+    /// Files that are read at the same time, 1 or more.
+    pub workers: usize,
+    /// Windows in one model call at most, 1 or more.
+    pub batch_size: usize,
+    /// How long a file may be waited for in all.
+    pub time_limit: Option<Duration>,
+    /// How long the parts of a long file are, above 0.
+    pub part: Duration,
+    /// The run ends when more than this share of the files has failed, 0 to 1.
+    pub max_failure_rate: f64,
+}
+
+/// A run under way.
+#[derive(Debug)]
+pub struct Run {
+    events: Receiver<Event>,
+    stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+    folder: Arc<OutputFolder>,
+    model: Arc<Worker<Window, WindowAnswer>>,
+    workers: Vec<JoinHandle<()>>,
+    writer: JoinHandle<Result<Tally>>,
+    begin: Instant,
+}
+
+impl Run {
+    /// Begins a run. Its [`events`](Self::events) have to be taken, or it stands still.
+    ///
+    /// # Errors
+    /// When a setting is not accepted, the folder cannot be written to, another run has it, or it holds another run's results.
+    pub fn start(job: Job, inputs: Vec<Input>, settings: &Settings) -> Result<Self> {
+        if settings.workers == 0 {
+            return Err(Error::option("workers", 0, "1 or more"));
+        }
+        let folder = Arc::new(OutputFolder::open(&settings.out)?);
+        let there = folder::journal(folder.path()).exists();
+        if there && !settings.resume {
+            return Err(Error::format(
+                &settings.out,
+                "the folder holds a run; give --resume to go on with it, or take another folder",
+            ));
+        }
+        let earlier = Earlier::of(folder.path(), job.collects(), settings.retry_failed)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared {
+            names: inputs.iter().map(|input| input.id.as_str().into()).collect(),
+            queue: Queue::new(inputs.len()),
+            inputs,
+            earlier,
+            stages: Arc::new(Stages::default()),
+            stop: stop.clone(),
+            time_limit: settings.time_limit,
+            part: settings.part,
+            job: job.clone(),
+        });
+        let (event_sender, events) = bounded(EVENTS);
+        let writer = Writer::open(shared.clone(), folder.clone(), event_sender.clone(), settings.max_failure_rate)?;
+        let options = WorkerOptions {
+            name: job.name().to_owned(),
+            capacity: 2 * settings.batch_size.max(1),
+            batch_size: settings.batch_size,
+            batch_timeout: if settings.batch_size > 1 { BATCH_TIMEOUT } else { Duration::ZERO },
+        };
+        let model = Arc::new(Worker::spawn(&options, move |windows: &[Window]| job.answer(windows))?);
+        let (sender, messages) = bounded(options.capacity + settings.workers);
+        let begin = Instant::now();
+        let workers = (0..settings.workers).map(|number| {
+            let (shared, model, sender, events) = (shared.clone(), model.clone(), sender.clone(), event_sender.clone());
+            thread("windows", move || worker::work(number, &shared, &model, &sender, &events))
+        });
+        let workers = workers.collect::<Result<Vec<_>>>()?;
+        let stop_all = stop.clone();
+        let write = move || {
+            let tally = writer.run(&messages);
+            // Nobody waits for a file that nobody can write about.
+            stop_all.fetch_or(tally.is_err(), Ordering::Relaxed);
+            tally
+        };
+        let writer = thread("write", write)?;
+        Ok(Self { events, stop, shared, folder, model, workers, writer, begin })
+    }
+
+    /// What happens, until the channel ends with the run.
+    pub fn events(&self) -> &Receiver<Event> {
+        &self.events
+    }
+
+    /// Begins nothing new: what is under way ends.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for the end, and writes the report and the tables.
+    ///
+    /// # Errors
+    /// When the folder could not be written to, or the model stopped. What is there is whole, and the next run goes on with it.
+    pub fn finish(self) -> Result<Report> {
+        let Self { events, shared, folder, model, workers, writer, begin, .. } = self;
+        drop(events);
+        let threads = workers.len();
+        let tally = writer.join().map_err(|_| Error::Stopped { model: "write".into(), reason: "it panicked".into() })?;
+        for worker in workers {
+            worker.join().map_err(|_| Error::Stopped { model: "windows".into(), reason: "it panicked".into() })?;
+        }
+        let (tally, elapsed, calls) = (tally?, begin.elapsed(), model.stats());
+        let stages = [
+            ("decode", threads, shared.stages.decode.time()),
+            ("windows", threads, shared.stages.windows.time()),
+            ("model", 1, calls.busy),
+            ("write", 1, shared.stages.write.time()),
+        ];
+        results::settle(folder.path(), tally.stale_rows)?;
+        let report = Report::new(shared.job.header(), tally, elapsed, &stages, calls.mean_batch);
+        report.write(folder.path())?;
+        Ok(report)
+    }
+}
+
+fn thread<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
+    let refused = |error: std::io::Error| Error::Stopped { model: name.to_owned(), reason: error.to_string() };
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(refused)
+}
