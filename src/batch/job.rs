@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    FileOptions,
+    Clips, FileOptions,
     journal::Header,
     reading::Opened,
     row::SCHEMA,
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     error::Result,
-    media::{ClipOptions, ClipShape, Labels, MissingAudio, PartialWindow},
-    tasks::{Autoencode, Framing, Head, Latents, OpticalFlow, Tiling, VideoQueries},
+    media::Labels,
+    tasks::{Head, OpticalFlow, Tiling, VideoQueries},
 };
 
 /// A task with its loaded model and its options.
@@ -33,10 +33,8 @@ pub enum Job {
     },
     /// What is seen and heard.
     Classify {
-        /// The model.
-        model: Arc<Autoencode>,
-        /// How windows are cut.
-        cutting: Cutting,
+        /// The model and its windows.
+        clips: Clips,
         /// At most so many labels of a window, 1 or more.
         top_k: usize,
         /// From which confidence on a label counts; without one by the model's own thresholds.
@@ -46,46 +44,16 @@ pub enum Job {
     },
     /// The latents of every window.
     Encode {
-        /// The model.
-        model: Arc<Autoencode>,
-        /// How windows are cut.
-        cutting: Cutting,
+        /// The model and its windows.
+        clips: Clips,
     },
     /// The file as the model remembers it.
     Reconstruct {
-        /// The model.
-        model: Arc<Autoencode>,
-        /// How windows are cut.
-        cutting: Cutting,
+        /// The model and its windows.
+        clips: Clips,
         /// Which pixels are asked for.
         queries: VideoQueries,
     },
-}
-
-/// How windows of a multimodal model are cut from a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Cutting {
-    /// Frames from the start of a window to the start of the next; none: those of a window.
-    pub stride_frames: Option<usize>,
-    /// How pictures meet the model's square.
-    pub framing: Framing,
-    /// What becomes of windows without sound.
-    pub missing_audio: MissingAudio,
-    /// What becomes of a last window that is not full.
-    pub partial: PartialWindow,
-}
-
-impl Cutting {
-    /// The options of windows of a file with or without video and sound.
-    pub fn options(&self, shape: &ClipShape, video: bool, audio: bool) -> ClipOptions {
-        let usual = ClipOptions::new(shape, video, audio);
-        ClipOptions {
-            stride_frames: self.stride_frames.unwrap_or(usual.stride_frames),
-            missing_audio: self.missing_audio,
-            partial: self.partial,
-            ..usual
-        }
-    }
 }
 
 impl Job {
@@ -103,7 +71,7 @@ impl Job {
     pub fn model_hash(&self) -> &str {
         match self {
             Self::Flow { model, .. } => model.hash(),
-            Self::Classify { model, .. } | Self::Encode { model, .. } | Self::Reconstruct { model, .. } => model.hash(),
+            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => clips.model.hash(),
         }
     }
 
@@ -115,8 +83,8 @@ impl Job {
                 *frame_distance = options.frame_distance.unwrap_or(*frame_distance);
                 *inference_interval = options.inference_interval.unwrap_or(*inference_interval);
             }
-            Self::Classify { cutting, .. } | Self::Encode { cutting, .. } | Self::Reconstruct { cutting, .. } => {
-                cutting.stride_frames = options.stride_frames.or(cutting.stride_frames);
+            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => {
+                clips.cutting.stride_frames = options.stride_frames.or(clips.cutting.stride_frames);
             }
         }
         job
@@ -128,11 +96,11 @@ impl Job {
             Self::Flow { tiling, frame_distance, inference_interval, fields, .. } => {
                 format!("{tiling:?}, distance {frame_distance}, interval {inference_interval}, fields {fields}")
             }
-            Self::Classify { cutting, top_k, threshold, cues, .. } => {
-                format!("{cutting:?}, top {top_k}, threshold {threshold:?}, cues {cues}")
+            Self::Classify { clips, top_k, threshold, cues } => {
+                format!("{}, top {top_k}, threshold {threshold:?}, cues {cues}", clips.options())
             }
-            Self::Encode { cutting, .. } => format!("{cutting:?}"),
-            Self::Reconstruct { cutting, queries, .. } => format!("{cutting:?}, {queries:?}"),
+            Self::Encode { clips } => clips.options(),
+            Self::Reconstruct { clips, queries } => format!("{}, {queries:?}", clips.options()),
         }
     }
 
@@ -143,12 +111,16 @@ impl Job {
                 let rate = opened.video.map_or(1.0, |video| video.frame_rate.value());
                 Duration::from_secs_f64(*inference_interval as f64 / rate)
             }
-            Self::Classify { model, cutting, .. }
-            | Self::Encode { model, cutting }
-            | Self::Reconstruct { model, cutting, .. } => {
-                let shape = model.preprocessor(cutting.framing).shape();
-                shape.time_of((cutting.stride_frames.unwrap_or(shape.frames) * shape.samples_per_frame) as u64)
-            }
+            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => clips.stride(),
+        }
+    }
+
+    /// Windows that go into one model call at most.
+    pub(super) fn batch_size(&self) -> usize {
+        match self {
+            // The pairs of a call are computed one after the other.
+            Self::Flow { .. } => 1,
+            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => clips.batch_size,
         }
     }
 
@@ -181,18 +153,18 @@ impl Job {
                 let pairs: Vec<_> = windows.iter().filter_map(Window::pair).collect();
                 Ok(model.estimate(&pairs, *tiling)?.into_iter().map(WindowAnswer::Flow).collect())
             }
-            Self::Classify { model, .. } => {
-                let latents = encode(model, windows)?;
-                Ok(decode(model, latents.iter(), Head::Labels)?.into_iter().map(WindowAnswer::Scores).collect())
+            Self::Classify { clips, .. } => {
+                let latents = clips.encode(windows)?;
+                Ok(clips.decode(latents.iter(), Head::Labels)?.into_iter().map(WindowAnswer::Scores).collect())
             }
-            Self::Encode { model, .. } => {
-                encode(model, windows)?.iter().map(|latents| Ok(WindowAnswer::Latents(latents.to_vec()?))).collect()
+            Self::Encode { clips } => {
+                clips.encode(windows)?.iter().map(|latents| Ok(WindowAnswer::Latents(latents.to_vec()?))).collect()
             }
-            Self::Reconstruct { model, queries, .. } => {
-                let latents = encode(model, windows)?;
+            Self::Reconstruct { clips, queries } => {
+                let latents = clips.encode(windows)?;
                 let asked = |of: fn(&Window) -> bool| windows.iter().zip(&latents).filter(move |(w, _)| of(w)).map(|(_, l)| l);
-                let mut video = decode(model, asked(Window::has_video), Head::Video(*queries))?.into_iter();
-                let mut sound = decode(model, asked(Window::has_sound), Head::Audio)?.into_iter();
+                let mut video = clips.decode(asked(Window::has_video), Head::Video(*queries))?.into_iter();
+                let mut sound = clips.decode(asked(Window::has_sound), Head::Audio)?.into_iter();
                 let answer = |window: &Window| WindowAnswer::Reconstruction {
                     video: window.has_video().then(|| video.next()).flatten(),
                     sound: window.has_sound().then(|| sound.next()).flatten(),
@@ -204,17 +176,9 @@ impl Job {
 
     /// The labels that are asked for, of a window's scores.
     pub(super) fn labels(&self, scores: &[f32]) -> Labels {
-        let Self::Classify { model, top_k, threshold, .. } = self else { return Labels::default() };
-        let labels = model.labels(scores);
-        let labels = if threshold.is_some() { labels } else { model.holding(&labels) };
+        let Self::Classify { clips, top_k, threshold, .. } = self else { return Labels::default() };
+        let labels = clips.model.labels(scores);
+        let labels = if threshold.is_some() { labels } else { clips.model.holding(&labels) };
         labels.top(*top_k, threshold.unwrap_or(f32::NEG_INFINITY))
     }
-}
-
-fn encode(model: &Autoencode, windows: &[Window]) -> Result<Vec<Latents>> {
-    model.encode(&windows.iter().filter_map(Window::clip).collect::<Vec<_>>())
-}
-
-fn decode<'a>(model: &Autoencode, latents: impl Iterator<Item = &'a Latents>, head: Head) -> Result<Vec<Vec<f32>>> {
-    model.decode(&latents.collect::<Vec<_>>(), head)
 }

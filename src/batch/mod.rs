@@ -22,6 +22,7 @@
 //! ([`Settings::resume`]) cuts off what is half a line, and goes on inside each file with the first window that has no row.
 
 mod cause;
+mod clips;
 mod content;
 mod earlier;
 mod event;
@@ -45,8 +46,9 @@ mod windows;
 mod worker;
 mod writer;
 
+pub use clips::{Clips, Cutting};
 pub use event::Event;
-pub use job::{Cutting, Job};
+pub use job::Job;
 pub use manifest::{FileOptions, Input, gather, measure};
 pub use report::{Failure, FileCounts, Report, StageUse, Stopped};
 pub use row::{FlowStatistics, Row, RowLabel, SCHEMA};

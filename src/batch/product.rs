@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Input, Job,
+    Clips, Input, Job,
     earlier::Kept,
     folder::{Artefact, OutputFolder},
     reading::Opened,
@@ -53,8 +53,8 @@ impl Product {
         };
         let path = if name.is_empty() { PathBuf::new() } else { folder.place(&name)? };
         let record = match &job {
-            Job::Encode { model, .. } => Some(model.latent_dims().iter().product::<usize>() * NUMBER),
-            Job::Reconstruct { model, queries, .. } => Some(record_of(model, *queries, opened)?.iter().sum()),
+            Job::Encode { clips } => Some(clips.model.latent_dims().iter().product::<usize>() * NUMBER),
+            Job::Reconstruct { clips, queries } => Some(record_of(&clips.model, *queries, opened)?.iter().sum()),
             Job::Flow { .. } | Job::Classify { .. } => None,
         };
         let spool = record.map(|record| Spool::open(&path, record)).transpose()?;
@@ -75,8 +75,8 @@ impl Product {
             }
             WindowAnswer::Scores(scores) => row.labels = Some(RowLabel::all(&self.job.labels(&scores))),
             WindowAnswer::Latents(values) => {
-                if let Job::Encode { model, .. } = &self.job {
-                    row.latents_offset = Some(window_offset(model.latent_dims(), row.window));
+                if let Job::Encode { clips } = &self.job {
+                    row.latents_offset = Some(window_offset(clips.model.latent_dims(), row.window));
                 }
                 row.latents_file = Some(self.name.clone());
                 record = bytes(&values);
@@ -100,8 +100,8 @@ impl Product {
         }
         match (&self.job, &mut self.spool) {
             (Job::Classify { cues: true, .. }, _) => write_cues(&self.path, &windows)?,
-            (Job::Encode { model, .. }, Some(spool)) => write_latents(&self.path, &windows, spool, model, &self.input)?,
-            (Job::Reconstruct { model, cutting, queries }, Some(spool)) => {
+            (Job::Encode { clips }, Some(spool)) => write_latents(&self.path, &windows, spool, &clips.model, &self.input)?,
+            (Job::Reconstruct { clips: Clips { model, cutting, .. }, queries }, Some(spool)) => {
                 let source = self.opened.video.map(|format| (format, cutting.framing));
                 let kind = Kind { video: self.opened.video.is_some(), sound: self.opened.has_sound };
                 let mut file = Reconstruction::create(&self.path, kind, model, *queries, source)?;

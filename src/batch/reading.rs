@@ -82,8 +82,8 @@ impl Reader {
     fn open(path: &Path, job: &Job) -> Result<Self> {
         match job {
             Job::Flow { .. } => VideoReader::open(path).map(Self::Pictures),
-            Job::Classify { model, cutting, .. } | Job::Encode { model, cutting } | Job::Reconstruct { model, cutting, .. } => {
-                MediaReader::open(path, model.preprocessor(cutting.framing).shape().sample_rate).map(Self::Both)
+            Job::Classify { clips, .. } | Job::Encode { clips } | Job::Reconstruct { clips, .. } => {
+                MediaReader::open(path, clips.preprocessor().shape().sample_rate).map(Self::Both)
             }
         }
     }

@@ -45,8 +45,6 @@ pub struct Settings {
     pub retry_failed: bool,
     /// Files that are read at the same time, 1 or more.
     pub workers: usize,
-    /// Windows in one model call at most, 1 or more.
-    pub batch_size: usize,
     /// How long a file may be waited for in all.
     pub time_limit: Option<Duration>,
     /// How long the parts of a long file are, above 0.
@@ -102,9 +100,9 @@ impl Run {
         let writer = Writer::open(shared.clone(), folder.clone(), event_sender.clone(), settings.max_failure_rate)?;
         let options = WorkerOptions {
             name: job.name().to_owned(),
-            capacity: 2 * settings.batch_size.max(1),
-            batch_size: settings.batch_size,
-            batch_timeout: if settings.batch_size > 1 { BATCH_TIMEOUT } else { Duration::ZERO },
+            capacity: 2 * job.batch_size().max(1),
+            batch_size: job.batch_size(),
+            batch_timeout: if job.batch_size() > 1 { BATCH_TIMEOUT } else { Duration::ZERO },
         };
         let model = Arc::new(Worker::spawn(&options, move |windows: &[Window]| job.answer(windows))?);
         let (sender, messages) = bounded(options.capacity + settings.workers);

@@ -6,7 +6,7 @@ use super::Job;
 use crate::{
     error::Result,
     media::{Clip, ClipStream, ClipWindow, FlowField, FramePair, PairWindow, Picture},
-    tasks::{Autoencode, ClipInputs, ClipPreprocessor},
+    tasks::{ClipInputs, ClipPreprocessor},
     video_file::Media,
 };
 
@@ -86,18 +86,15 @@ impl Cutter {
     /// # Errors
     /// When the job's options are not accepted.
     pub(super) fn new(job: &Job, video: bool, sound: bool) -> Result<Self> {
-        let clips = |model: &Autoencode, cutting: &super::Cutting| -> Result<Rule> {
-            let preprocessor = model.preprocessor(cutting.framing);
-            let shape = preprocessor.shape();
-            let window = Box::new(ClipWindow::new(shape, cutting.options(&shape, video, sound))?);
-            Ok(Rule::Clips { window, preprocessor, video, sound })
-        };
         Ok(Self(match job {
             Job::Flow { frame_distance, inference_interval, .. } => {
                 Rule::Pairs { window: PairWindow::new(*frame_distance, *inference_interval)?, complete: VecDeque::new() }
             }
-            Job::Classify { model, cutting, .. } | Job::Encode { model, cutting } | Job::Reconstruct { model, cutting, .. } => {
-                clips(model, cutting)?
+            Job::Classify { clips, .. } | Job::Encode { clips } | Job::Reconstruct { clips, .. } => {
+                let preprocessor = clips.preprocessor();
+                let shape = preprocessor.shape();
+                let window = Box::new(ClipWindow::new(shape, clips.cutting.options(&shape, video, sound))?);
+                Rule::Clips { window, preprocessor, video, sound }
             }
         }))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use perceiverflow::{
     Result,
-    batch::Job,
+    batch::{Clips, Job},
     compute::{DeviceChoice, Precision},
     tasks::{Autoencode, OpticalFlow},
 };
@@ -47,6 +47,11 @@ pub(super) struct JobArguments {
     /// Number format of weights and activations: auto, f32, f16 or bf16
     #[arg(long, value_name = "FORMAT", default_value_t)]
     precision: Precision,
+
+    /// Windows in one model call, of any files, 1 or more; of every task but flow. More make better use of a GPU and take more memory;
+    /// the results round otherwise
+    #[arg(long, value_name = "WINDOWS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    batch_size: u32,
 
     #[command(flatten)]
     folding: FoldingArguments,
@@ -103,13 +108,12 @@ impl JobArguments {
             });
         }
         let model = Arc::new(Autoencode::of(&checkpoint, self.device, self.precision)?);
-        let cutting = self.clips.cutting();
+        let clips = Clips { model, cutting: self.clips.cutting(), batch_size: self.batch_size as usize };
         Ok(match self.task {
-            Task::Reconstruct => Job::Reconstruct { model, cutting, queries: self.queries.queries() },
-            Task::Encode => Job::Encode { model, cutting },
+            Task::Reconstruct => Job::Reconstruct { clips, queries: self.queries.queries() },
+            Task::Encode => Job::Encode { clips },
             Task::Classify | Task::Flow => Job::Classify {
-                model,
-                cutting,
+                clips,
                 top_k: self.labels.top_k as usize,
                 threshold: self.labels.threshold,
                 cues: self.vtt,

@@ -71,10 +71,6 @@ struct RunArguments {
     #[arg(long, value_name = "FILES", value_parser = clap::value_parser!(u32).range(1..))]
     workers: Option<u32>,
 
-    /// Windows in one model call, of any files, 1 or more
-    #[arg(long, value_name = "WINDOWS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
-    batch_size: u32,
-
     /// Give a file up when it has been waited for so long in all; how long the model takes does not count [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     time_limit: Option<Duration>,
@@ -169,7 +165,6 @@ impl RunArguments {
             resume: self.resume,
             retry_failed: self.retry_failed,
             workers: self.workers(),
-            batch_size: self.batch_size as usize,
             time_limit: self.time_limit,
             part: self.part,
             max_failure_rate: self.max_failure_rate,
