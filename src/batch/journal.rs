@@ -21,6 +21,13 @@ pub(super) enum Entry {
     Failed { file: String, cause: String, detail: String },
 }
 
+impl Entry {
+    /// The line, its end included.
+    pub(super) fn line(&self) -> String {
+        serde_json::to_string(self).expect("text and numbers are always JSON") + "\n"
+    }
+}
+
 /// What the results in a folder hang on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
@@ -113,7 +120,7 @@ impl Journal {
 
     /// Adds a line.
     pub(super) fn write(&mut self, entry: &Entry) -> Result<()> {
-        self.0.append(&(serde_json::to_string(entry).expect("text and numbers are always JSON") + "\n"))
+        self.0.append(&entry.line())
     }
 
     /// Makes sure that all lines are on the disk.

@@ -10,6 +10,7 @@
 //! | in the folder | what it is |
 //! |---|---|
 //! | `results.jsonl` | a row for every window ([`Row`]), in the order in which they were made |
+//! | `results.parquet` | the same as a table, made when a run is over (feature `parquet`) |
 //! | `journal.jsonl` | what happened to every file |
 //! | `report.json` | the [`Report`] of the latest run |
 //! | `flow/ID/000012.flo` | the flow of a window, on request |
@@ -21,6 +22,7 @@
 //! whole lines; everything else is written beside and renamed. So a process can be killed at any moment: the next run
 //! ([`Settings::resume`]) cuts off what is half a line, and goes on inside each file with the first window that has no row.
 
+mod calls;
 mod cause;
 mod clips;
 mod content;
@@ -32,6 +34,7 @@ mod job;
 mod journal;
 mod lines;
 mod manifest;
+mod merge;
 mod product;
 mod queue;
 mod reading;
@@ -42,6 +45,8 @@ mod run;
 mod shard;
 mod spool;
 mod stages;
+#[cfg(feature = "parquet")]
+mod table;
 mod windows;
 mod worker;
 mod writer;
@@ -50,6 +55,7 @@ pub use clips::{Clips, Cutting};
 pub use event::Event;
 pub use job::Job;
 pub use manifest::{FileOptions, Input, gather, measure};
+pub use merge::merge;
 pub use report::{Failure, FileCounts, Report, StageUse, Stopped};
 pub use row::{FlowStatistics, Row, RowLabel, SCHEMA};
 pub use run::{Run, Settings};

@@ -14,23 +14,18 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::{
     Event, Input, Job, Report,
+    calls::Calls,
     earlier::Earlier,
     folder::{self, OutputFolder},
     queue::Queue,
     report::Tally,
     results,
     stages::Stages,
-    windows::{Window, WindowAnswer},
     worker::{self, Shared},
     writer::Writer,
 };
-use crate::{
-    engine::{Worker, WorkerOptions},
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
-/// How long the first window of a model call waits for others.
-const BATCH_TIMEOUT: Duration = Duration::from_millis(20);
 /// Events that may wait for whoever shows them.
 const EVENTS: usize = 1024;
 
@@ -45,6 +40,8 @@ pub struct Settings {
     pub retry_failed: bool,
     /// Files that are read at the same time, 1 or more.
     pub workers: usize,
+    /// Model calls at the same time, 1 or more; the model is loaded once.
+    pub model_calls: usize,
     /// How long a file may be waited for in all.
     pub time_limit: Option<Duration>,
     /// How long the parts of a long file are, above 0.
@@ -60,7 +57,7 @@ pub struct Run {
     stop: Arc<AtomicBool>,
     shared: Arc<Shared>,
     folder: Arc<OutputFolder>,
-    model: Arc<Worker<Window, WindowAnswer>>,
+    calls: Arc<Calls>,
     workers: Vec<JoinHandle<()>>,
     writer: JoinHandle<Result<Tally>>,
     begin: Instant,
@@ -98,18 +95,12 @@ impl Run {
         });
         let (event_sender, events) = bounded(EVENTS);
         let writer = Writer::open(shared.clone(), folder.clone(), event_sender.clone(), settings.max_failure_rate)?;
-        let options = WorkerOptions {
-            name: job.name().to_owned(),
-            capacity: 2 * job.batch_size().max(1),
-            batch_size: job.batch_size(),
-            batch_timeout: if job.batch_size() > 1 { BATCH_TIMEOUT } else { Duration::ZERO },
-        };
-        let model = Arc::new(Worker::spawn(&options, move |windows: &[Window]| job.answer(windows))?);
-        let (sender, messages) = bounded(options.capacity + settings.workers);
+        let calls = Arc::new(Calls::new(&job, settings.model_calls)?);
+        let (sender, messages) = bounded(2 * settings.model_calls * job.batch_size() + settings.workers);
         let begin = Instant::now();
         let workers = (0..settings.workers).map(|number| {
-            let (shared, model, sender, events) = (shared.clone(), model.clone(), sender.clone(), event_sender.clone());
-            thread("windows", move || worker::work(number, &shared, &model, &sender, &events))
+            let (shared, calls, sender, events) = (shared.clone(), calls.clone(), sender.clone(), event_sender.clone());
+            thread("windows", move || worker::work(number, &shared, &calls, &sender, &events))
         });
         let workers = workers.collect::<Result<Vec<_>>>()?;
         let stop_all = stop.clone();
@@ -120,7 +111,7 @@ impl Run {
             tally
         };
         let writer = thread("write", write)?;
-        Ok(Self { events, stop, shared, folder, model, workers, writer, begin })
+        Ok(Self { events, stop, shared, folder, calls, workers, writer, begin })
     }
 
     /// What happens, until the channel ends with the run.
@@ -138,22 +129,22 @@ impl Run {
     /// # Errors
     /// When the folder could not be written to, or the model stopped. What is there is whole, and the next run goes on with it.
     pub fn finish(self) -> Result<Report> {
-        let Self { events, shared, folder, model, workers, writer, begin, .. } = self;
+        let Self { events, shared, folder, calls, workers, writer, begin, .. } = self;
         drop(events);
         let threads = workers.len();
         let tally = writer.join().map_err(|_| Error::Stopped { model: "write".into(), reason: "it panicked".into() })?;
         for worker in workers {
             worker.join().map_err(|_| Error::Stopped { model: "windows".into(), reason: "it panicked".into() })?;
         }
-        let (tally, elapsed, calls) = (tally?, begin.elapsed(), model.stats());
+        let (tally, elapsed, (model_time, mean_batch)) = (tally?, begin.elapsed(), calls.stats());
         let stages = [
             ("decode", threads, shared.stages.decode.time()),
             ("windows", threads, shared.stages.windows.time()),
-            ("model", 1, calls.busy),
+            ("model", calls.threads(), model_time),
             ("write", 1, shared.stages.write.time()),
         ];
         results::settle(folder.path(), tally.stale_rows)?;
-        let report = Report::new(shared.job.header(), tally, elapsed, &stages, calls.mean_batch);
+        let report = Report::new(shared.job.header(), tally, elapsed, &stages, mean_batch);
         report.write(folder.path())?;
         Ok(report)
     }

@@ -12,14 +12,15 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::{
     Event, Input, Job,
+    calls::Calls,
     earlier::{Earlier, Verdict},
     queue::{Opening, Queue, Unit, parts},
     reading::{self, Opened, Piece},
     stages::Stages,
-    windows::{Cutter, Window, WindowAnswer},
+    windows::{Cutter, WindowAnswer},
 };
 use crate::{
-    engine::{Ticket, Worker},
+    engine::Ticket,
     error::{Error, Result},
 };
 
@@ -80,19 +81,13 @@ pub(super) enum End {
 }
 
 /// Works until nothing is left, or nobody listens any more.
-pub(super) fn work(
-    number: usize,
-    shared: &Shared,
-    model: &Worker<Window, WindowAnswer>,
-    messages: &Sender<Message>,
-    events: &Sender<Event>,
-) {
+pub(super) fn work(number: usize, shared: &Shared, calls: &Calls, messages: &Sender<Message>, events: &Sender<Event>) {
     while let Some((unit, opening)) = shared.queue.take() {
         if shared.stop.load(Ordering::Relaxed) {
             return;
         }
         let file = unit.file;
-        let end = Part { number, shared, model, messages, events, unit }.work(opening).unwrap_or_else(End::Failed);
+        let end = Part { number, shared, calls, messages, events, unit }.work(opening).unwrap_or_else(End::Failed);
         let _ = events.send(Event::Left { worker: number });
         if messages.send(Message::Ended { file, end }).is_err() {
             return;
@@ -104,7 +99,7 @@ pub(super) fn work(
 struct Part<'a> {
     number: usize,
     shared: &'a Shared,
-    model: &'a Worker<Window, WindowAnswer>,
+    calls: &'a Calls,
     messages: &'a Sender<Message>,
     events: &'a Sender<Event>,
     unit: Unit,
@@ -179,7 +174,7 @@ impl Part<'_> {
             }
             let (time, duration) = (cut.time, cut.duration);
             let ready = stages.windows.during(|| file.cutter.prepare(cut))?;
-            let answer = self.model.submit(ready)?;
+            let answer = self.calls.submit(ready)?;
             let media = file.job.stands_for(duration, file.stride);
             let (worker, file) = (self.number, self.unit.file);
             self.tell(Message::Window(Submitted { worker, file, window, time, duration, media, answer }))?;

@@ -112,12 +112,9 @@ impl JobArguments {
         Ok(match self.task {
             Task::Reconstruct => Job::Reconstruct { clips, queries: self.queries.queries() },
             Task::Encode => Job::Encode { clips },
-            Task::Classify | Task::Flow => Job::Classify {
-                clips,
-                top_k: self.labels.top_k as usize,
-                threshold: self.labels.threshold,
-                cues: self.vtt,
-            },
+            Task::Classify | Task::Flow => {
+                Job::Classify { clips, top_k: self.labels.top_k as usize, threshold: self.labels.threshold, cues: self.vtt }
+            }
         })
     }
 }

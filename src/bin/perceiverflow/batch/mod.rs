@@ -3,191 +3,54 @@
 mod display;
 mod events;
 mod job;
+mod merge;
 mod summary;
+mod work;
 
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::process::ExitCode;
 
-use clap::Args;
-use crossbeam_channel::RecvTimeoutError;
-use perceiverflow::{
-    Result,
-    batch::{Event, Input, Report, Run, Settings, Shard, Stopped, gather, measure},
-};
-
-use self::{display::Display, job::JobArguments};
-use crate::{
-    interrupt::{ATTENTION, INTERRUPTED, Interrupt},
-    output::report,
-};
+use clap::{Args, Subcommand};
+use perceiverflow::Result;
 
 /// What is made of many video files: labels, flow, latents or reconstructions, with a row for every window.
 ///
-/// DIR gets results.jsonl and report.json, and beside them what the task makes. A run that was ended, however, goes on with --resume and
-/// does nothing twice. A file that fails is recorded with its cause and stops nothing: the exit code is 3 then.
+/// DIR gets results.jsonl, results.parquet and report.json, and beside them what the task makes. A run that was ended, however, goes on with
+/// --resume and does nothing twice. A file that fails is recorded with its cause and stops nothing: the exit code is 3 then.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "\
 Examples:
   perceiverflow batch --task flow archive/ --out flow-of-archive
   perceiverflow batch --task classify --model my-model files.csv --out labels --vtt
   perceiverflow batch --task encode --model my-model 'archive/**/*.mp4' --out latents --shard 0/4
-  perceiverflow batch --task flow archive/ --out flow-of-archive --resume --retry-failed")]
+  perceiverflow batch --task flow archive/ --out flow-of-archive --resume --retry-failed
+  perceiverflow batch merge latents --out all-latents")]
 pub(crate) struct Arguments {
-    /// Files, folders, patterns (* ? [a-z] **), addresses that FFmpeg reads, and lists: .jsonl or .csv with path, id, duration, and options
-    #[arg(value_name = "INPUT", required = true)]
-    inputs: Vec<PathBuf>,
-
-    /// Folder for everything; made if missing. With --shard each shard has a folder of its own in it
-    #[arg(short, long, value_name = "DIR")]
-    out: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
 
     #[command(flatten)]
-    job: JobArguments,
-
-    #[command(flatten)]
-    going: RunArguments,
+    work: Option<work::Work>,
 }
 
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Run")]
-struct RunArguments {
-    /// Go on with the run that DIR holds
-    #[arg(long)]
-    resume: bool,
-
-    /// Try files again that failed before
-    #[arg(long, requires = "resume")]
-    retry_failed: bool,
-
-    /// Do the I-th of N parts only, I from 0 to N - 1, balanced by duration [default: as the scheduler says, JOB_COMPLETION_INDEX of
-    /// JOB_COMPLETIONS or SLURM_ARRAY_TASK_ID of SLURM_ARRAY_TASK_COUNT; else everything]
-    #[arg(long, value_name = "I/N")]
-    shard: Option<Shard>,
-
-    /// Files that are read at the same time, 1 or more [default: the processors]
-    #[arg(long, value_name = "FILES", value_parser = clap::value_parser!(u32).range(1..))]
-    workers: Option<u32>,
-
-    /// Give a file up when it has been waited for so long in all; how long the model takes does not count [default: never]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    time_limit: Option<Duration>,
-
-    /// Files longer than this are read in parts of about this length by several workers
-    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
-    part: Duration,
-
-    /// End the run when more than this share of the files has failed, 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = share)]
-    max_failure_rate: f64,
-
-    /// Print what happens as JSON lines: {"event": "began", "window", "done", "failed" or "report", …}
-    #[arg(long)]
-    json: bool,
-
-    /// Show no progress
-    #[arg(short, long)]
-    quiet: bool,
+#[derive(Debug, Subcommand)]
+enum Command {
+    Merge(merge::Merge),
 }
 
 impl Arguments {
     /// Whether the arguments go together, beyond what the parser knows.
     pub(crate) fn check(&self) -> Result<(), String> {
-        self.job.check()
+        self.work.as_ref().map_or(Ok(()), work::Work::check)
     }
 
     /// Does the work.
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        let interrupt = Interrupt::listen_twice();
-        let (inputs, out) = self.part_of(gather(&self.inputs, &self.out)?)?;
-        let job = self.job.open()?;
-        let run = Run::start(job, inputs.clone(), &self.going.settings(out))?;
-        self.watch(&run, &inputs, &interrupt)?;
-        let done = run.finish()?;
-        match self.going.json {
-            true => report(&events::report(&done))?,
-            false => report(&summary::of(&done))?,
-        }
-        Ok(exit_code(&done))
-    }
-
-    /// The inputs of this shard, and where its results go.
-    fn part_of(&self, mut inputs: Vec<Input>) -> Result<(Vec<Input>, PathBuf)> {
-        let shard = match self.going.shard {
-            Some(shard) => shard,
-            None => Shard::of_scheduler(|name| std::env::var(name).ok())?.unwrap_or_default(),
-        };
-        if shard.count == 1 {
-            return Ok((inputs, self.out.clone()));
-        }
-        measure(&mut inputs);
-        Ok((shard.part(inputs), self.out.join(shard.folder())))
-    }
-
-    /// Shows what happens until all has happened, or nobody wants more.
-    fn watch(&self, run: &Run, inputs: &[Input], interrupt: &Interrupt) -> Result<()> {
-        let mut display = Display::new(inputs, self.going.workers(), self.going.quiet || self.going.json);
-        let mut asked = false;
-        loop {
-            if !asked && interrupt.check().is_err() {
-                asked = true;
-                run.stop();
-                display.say("ending after what is under way; Ctrl-C again ends at once, and loses only that");
-            }
-            match run.events().recv_timeout(ATTENTION) {
-                Ok(event) => {
-                    display.take(&event, Instant::now());
-                    self.tell(&event)?;
-                }
-                Err(RecvTimeoutError::Timeout) => display.tick(Instant::now()),
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            }
+        match (&self.command, &self.work) {
+            (Some(Command::Merge(merge)), _) => merge.run(),
+            (None, Some(work)) => work.run(),
+            // The parser asks for one of them.
+            (None, None) => Ok(ExitCode::SUCCESS),
         }
     }
-
-    fn tell(&self, event: &Event) -> Result<()> {
-        let line = if self.going.json { events::line(event) } else { None };
-        line.map_or(Ok(()), |line| report(&line))
-    }
-}
-
-impl RunArguments {
-    fn workers(&self) -> usize {
-        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.workers.map_or_else(processors, |workers| workers as usize)
-    }
-
-    fn settings(&self, out: PathBuf) -> Settings {
-        Settings {
-            out,
-            resume: self.resume,
-            retry_failed: self.retry_failed,
-            workers: self.workers(),
-            time_limit: self.time_limit,
-            part: self.part,
-            max_failure_rate: self.max_failure_rate,
-        }
-    }
-}
-
-/// 3 where some files are done and others failed; 1 where none is, or too many failed.
-fn exit_code(done: &Report) -> ExitCode {
-    match done.stopped {
-        Some(Stopped::Interrupted) => ExitCode::from(INTERRUPTED as u8),
-        Some(Stopped::TooManyFailures) => ExitCode::FAILURE,
-        None if done.files.failed == 0 => ExitCode::SUCCESS,
-        None if done.files.done == 0 => ExitCode::FAILURE,
-        None => ExitCode::from(3),
-    }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().filter(|&seconds: &f64| seconds > 0.0);
-    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| "accepted are seconds above 0".into())
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "accepted is 0 to 1".into())
 }

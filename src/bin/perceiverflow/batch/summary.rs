@@ -1,10 +1,10 @@
 //! The report for people.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 use perceiverflow::batch::{Report, Stopped};
 
-use crate::progress::clock;
+use crate::{interrupt::INTERRUPTED, progress::clock};
 
 /// Failures that are listed one by one; report.json has all.
 const LISTED: usize = 20;
@@ -44,4 +44,15 @@ pub(super) fn of(report: &Report) -> String {
         None => {}
     }
     text
+}
+
+/// 3 where some files are done and others failed; 1 where none is, or too many failed.
+pub(super) fn exit_code(done: &Report) -> ExitCode {
+    match done.stopped {
+        Some(Stopped::Interrupted) => ExitCode::from(INTERRUPTED as u8),
+        Some(Stopped::TooManyFailures) => ExitCode::FAILURE,
+        None if done.files.failed == 0 => ExitCode::SUCCESS,
+        None if done.files.done == 0 => ExitCode::FAILURE,
+        None => ExitCode::from(3),
+    }
 }
