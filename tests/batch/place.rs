@@ -9,15 +9,15 @@ use std::{
 use serde_json::Value;
 
 /// A published flow architecture in miniature with random weights.
-pub const FLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/models/optical_flow");
+pub(crate) const FLOW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/models/optical_flow");
 
-pub struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
     /// With a clip in the folder `in` for each of `frames`, `clip-0.mp4` and on, of 25 frames a second with sound.
-    pub fn new(frames: &[usize]) -> Self {
+    pub(crate) fn new(frames: &[usize]) -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };
         std::fs::create_dir(place.path("in")).unwrap();
         for (number, frames) in frames.iter().enumerate() {
@@ -26,12 +26,12 @@ impl Place {
         place
     }
 
-    pub fn render(&self, name: &str, frames: usize) {
+    pub(crate) fn render(&self, name: &str, frames: usize) {
         self.well(&["scene", name, "--size", "64x48", "--frames", &frames.to_string(), "-q"]);
     }
 
     /// A folder `model` with the tiny multimodal model of the fixtures: 2 frames of 8 x 8 and 640 samples at 8 kHz in a window, 80 ms.
-    pub fn with_multimodal_model(self) -> Self {
+    pub(crate) fn with_multimodal_model(self) -> Self {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/multimodal_autoencoding");
         std::fs::create_dir(self.path("model")).unwrap();
         std::fs::copy(fixture.join("model.safetensors"), self.path("model/model.safetensors")).unwrap();
@@ -42,11 +42,11 @@ impl Place {
         self
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_perceiverflow"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         // A scheduler that runs the tests is not one that shares their work.
@@ -54,17 +54,17 @@ impl Place {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// Runs what succeeds; its standard output.
-    pub fn well(&self, arguments: &[&str]) -> String {
+    pub(crate) fn well(&self, arguments: &[&str]) -> String {
         self.ends(0, arguments).0
     }
 
     /// Runs what ends with this exit code; its standard output and error.
-    pub fn ends(&self, code: i32, arguments: &[&str]) -> (String, String) {
+    pub(crate) fn ends(&self, code: i32, arguments: &[&str]) -> (String, String) {
         let output = self.run(arguments);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let (stdout, stderr) = (text(output.stdout), text(output.stderr));
@@ -73,19 +73,19 @@ impl Place {
     }
 
     /// The rows of a run, sorted.
-    pub fn rows(&self, out: &str) -> Vec<String> {
+    pub(crate) fn rows(&self, out: &str) -> Vec<String> {
         let text = std::fs::read_to_string(self.path(out).join("results.jsonl")).unwrap();
         let mut rows: Vec<String> = text.lines().map(str::to_owned).collect();
         rows.sort();
         rows
     }
 
-    pub fn report(&self, out: &str) -> Value {
+    pub(crate) fn report(&self, out: &str) -> Value {
         serde_json::from_slice(&std::fs::read(self.path(out).join("report.json")).unwrap()).unwrap()
     }
 
     /// What the task made: every file below the run's folders and its content.
-    pub fn products(&self, out: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn products(&self, out: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         for folder in ["flow", "latents", "media", "labels"] {
             collect(&self.path(out).join(folder), &self.path(out), &mut found);
@@ -106,11 +106,11 @@ fn collect(folder: &Path, root: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
 }
 
 /// The arguments of a run of the tiny flow model on `in`.
-pub fn flow<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn flow<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["batch", "--task", "flow", "--model", FLOW, "--scale", "fit", "in", "--out", out, "-q"][..], more].concat()
 }
 
 /// The arguments of a run of the multimodal model on `in`.
-pub fn clips<'a>(task: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn clips<'a>(task: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["batch", "--task", task, "--model", "model", "in", "--out", out, "-q"][..], more].concat()
 }

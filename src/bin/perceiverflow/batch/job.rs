@@ -24,8 +24,8 @@ const USUAL_FLOW_MODEL: &str = "builtin:flow";
 #[command(next_help_heading = "Task")]
 pub(super) struct JobArguments {
     /// What is to be done
-    #[arg(long, value_enum)]
-    task: Task,
+    #[arg(long, value_enum, required = true)]
+    task: Option<Task>,
 
     /// A folder with config.json and weights, a Hugging Face id (owner/name or owner/name@revision), or builtin:NAME; named for every
     /// task but flow [default: builtin:flow]
@@ -88,7 +88,7 @@ impl JobArguments {
     /// Whether the arguments go together, beyond what the parser knows.
     pub(super) fn check(&self) -> Result<(), String> {
         for (given, name, task) in [(self.flo, "--flo", Task::Flow), (self.vtt, "--vtt", Task::Classify)] {
-            if given && self.task != task {
+            if given && self.task != Some(task) {
                 return Err(format!("{name} goes with --task {task:?}").to_lowercase());
             }
         }
@@ -98,7 +98,7 @@ impl JobArguments {
     /// The job with its model loaded.
     pub(super) fn open(&self) -> Result<Job> {
         let checkpoint = self.folding.checkpoint(self.model.as_deref().unwrap_or(USUAL_FLOW_MODEL))?;
-        if self.task == Task::Flow {
+        if self.task == Some(Task::Flow) {
             return Ok(Job::Flow {
                 model: Arc::new(OpticalFlow::of(&checkpoint, self.device, self.precision)?),
                 tiling: self.tiling.tiling(),
@@ -110,9 +110,10 @@ impl JobArguments {
         let model = Arc::new(Autoencode::of(&checkpoint, self.device, self.precision)?);
         let clips = Clips { model, cutting: self.clips.cutting(), batch_size: self.batch_size as usize };
         Ok(match self.task {
-            Task::Reconstruct => Job::Reconstruct { clips, queries: self.queries.queries() },
-            Task::Encode => Job::Encode { clips },
-            Task::Classify | Task::Flow => {
+            Some(Task::Reconstruct) => Job::Reconstruct { clips, queries: self.queries.queries() },
+            Some(Task::Encode) => Job::Encode { clips },
+            // The parser asks for a task, and flow is dealt with above.
+            Some(Task::Classify | Task::Flow) | None => {
                 Job::Classify { clips, top_k: self.labels.top_k as usize, threshold: self.labels.threshold, cues: self.vtt }
             }
         })

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     command: Option<Command>,
 
     #[command(flatten)]
-    work: Option<work::Work>,
+    work: work::Work,
 }
 
 #[derive(Debug, Subcommand)]
@@ -41,16 +41,14 @@ enum Command {
 impl Arguments {
     /// Whether the arguments go together, beyond what the parser knows.
     pub(crate) fn check(&self) -> Result<(), String> {
-        self.work.as_ref().map_or(Ok(()), work::Work::check)
+        self.work.check()
     }
 
     /// Does the work.
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        match (&self.command, &self.work) {
-            (Some(Command::Merge(merge)), _) => merge.run(),
-            (None, Some(work)) => work.run(),
-            // The parser asks for one of them.
-            (None, None) => Ok(ExitCode::SUCCESS),
+        match &self.command {
+            Some(Command::Merge(merge)) => merge.run(),
+            None => self.work.run(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `perceiverflow batch INPUT… --out DIR`: a run.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -27,8 +27,8 @@ pub(super) struct Work {
     inputs: Vec<PathBuf>,
 
     /// Folder for everything; made if missing. With --shard each shard has a folder of its own in it
-    #[arg(short, long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(short, long, value_name = "DIR", required = true)]
+    out: Option<PathBuf>,
 
     #[command(flatten)]
     job: JobArguments,
@@ -91,7 +91,7 @@ impl Work {
     /// Does the work.
     pub(super) fn run(&self) -> Result<ExitCode> {
         let interrupt = Interrupt::listen_twice();
-        let (inputs, out) = self.part_of(gather(&self.inputs, &self.out)?)?;
+        let (inputs, out) = self.part_of(gather(&self.inputs, self.out())?)?;
         let job = self.job.open()?;
         let run = Run::start(job, inputs.clone(), &self.going.settings(out))?;
         self.watch(&run, &inputs, &interrupt)?;
@@ -103,6 +103,11 @@ impl Work {
         Ok(summary::exit_code(&done))
     }
 
+    /// The parser asks for it, but where `merge` has one of its own.
+    fn out(&self) -> &Path {
+        self.out.as_deref().unwrap_or(Path::new(""))
+    }
+
     /// The inputs of this shard, and where its results go.
     fn part_of(&self, mut inputs: Vec<Input>) -> Result<(Vec<Input>, PathBuf)> {
         let shard = match self.going.shard {
@@ -110,10 +115,10 @@ impl Work {
             None => Shard::of_scheduler(|name| std::env::var(name).ok())?.unwrap_or_default(),
         };
         if shard.count == 1 {
-            return Ok((inputs, self.out.clone()));
+            return Ok((inputs, self.out().to_owned()));
         }
         measure(&mut inputs);
-        Ok((shard.part(inputs), self.out.join(shard.folder())))
+        Ok((shard.part(inputs), self.out().join(shard.folder())))
     }
 
     /// Shows what happens until all has happened, or nobody wants more.
