@@ -97,11 +97,12 @@ mod tests {
 
     #[test]
     fn parts_make_the_whole() {
-        let windows = |expected| parts(0, expected, 10).into_iter().map(|unit| unit.windows).collect::<Vec<_>>();
-        assert_eq!(windows(None), [0..u64::MAX]);
-        assert_eq!(windows(Some(15)), [0..u64::MAX]);
-        assert_eq!(windows(Some(16)), [0..10, 10..u64::MAX]);
-        assert_eq!(windows(Some(31)), [0..10, 10..20, 20..30, 30..u64::MAX]);
+        let windows =
+            |expected| parts(0, expected, 10).into_iter().map(|unit| (unit.windows.start, unit.windows.end)).collect::<Vec<_>>();
+        assert_eq!(windows(None), [(0, u64::MAX)]);
+        assert_eq!(windows(Some(15)), [(0, u64::MAX)]);
+        assert_eq!(windows(Some(16)), [(0, 10), (10, u64::MAX)]);
+        assert_eq!(windows(Some(31)), [(0, 10), (10, 20), (20, 30), (30, u64::MAX)]);
     }
 
     #[test]

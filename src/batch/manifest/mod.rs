@@ -68,12 +68,12 @@ pub fn gather(given: &[PathBuf], except: &Path) -> Result<Vec<Input>> {
         let extension = given.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
         match extension.as_deref() {
             _ if given.is_dir() => {
-                inputs.extend(folder::media_files(given, &seen_from(given, except))?.into_iter().map(Input::plain))
+                inputs.extend(folder::media_files(given, &seen_from(given, except))?.into_iter().map(Input::plain));
             }
             Some("jsonl" | "ndjson") => inputs.extend(entry::of_json_lines(given, &text_of(given)?)?),
             Some("csv") => inputs.extend(entry::of_csv(given, &text_of(given)?)?),
             _ if !given.exists() && pattern::is_pattern(given) => {
-                inputs.extend(pattern::matches(given)?.into_iter().map(Input::plain))
+                inputs.extend(pattern::matches(given)?.into_iter().map(Input::plain));
             }
             _ => inputs.push(Input::plain(given)),
         }
