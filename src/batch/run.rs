@@ -44,7 +44,7 @@ pub struct Settings {
     pub model_calls: usize,
     /// How long a file may be waited for in all.
     pub time_limit: Option<Duration>,
-    /// How long the parts of a long file are, above 0.
+    /// How long the parts of a long file are at least, above 0. There are no more of them than workers.
     pub part: Duration,
     /// The run ends when more than this share of the files has failed, 0 to 1.
     pub max_failure_rate: f64,
@@ -90,6 +90,7 @@ impl Run {
             stages: Arc::new(Stages::default()),
             stop: stop.clone(),
             time_limit: settings.time_limit,
+            workers: settings.workers,
             part: settings.part,
             job: job.clone(),
         });

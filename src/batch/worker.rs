@@ -40,7 +40,9 @@ pub(super) struct Shared {
     /// Whether nothing new is to be begun.
     pub(super) stop: Arc<AtomicBool>,
     pub(super) time_limit: Option<Duration>,
-    /// How long the parts of a long file are.
+    /// How many of them there are.
+    pub(super) workers: usize,
+    /// How long the parts of a long file are at least.
     pub(super) part: Duration,
 }
 
@@ -136,7 +138,9 @@ impl Part<'_> {
         let stride = job.stride(&opened);
         if self.unit.is_first() {
             let expected = opened.duration.map(|whole| windows_in(whole, stride));
-            let parts = parts(self.unit.file, expected, windows_in(self.shared.part, stride).max(1));
+            // Each part is decoded from the beginning of the file: more of them than workers would only decode more.
+            let fewest = expected.map_or(1, |expected| expected.div_ceil(self.shared.workers as u64));
+            let parts = parts(self.unit.file, expected, windows_in(self.shared.part, stride).max(fewest).max(1));
             self.unit = parts[0].clone();
             self.tell(Message::Opened { file: self.unit.file, key: key.clone(), opened, parts: parts.len() })?;
             opening.add(&parts[1..]);

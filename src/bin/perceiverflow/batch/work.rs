@@ -65,7 +65,7 @@ struct RunArguments {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     time_limit: Option<Duration>,
 
-    /// Files longer than this are read in parts of about this length by several workers
+    /// Files longer than this are worked on by several workers, each at a part of at least this length, decoded from the file's beginning
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
     part: Duration,
 
