@@ -201,6 +201,6 @@ mod tests {
         assert_eq!(read.len(), 3);
         says(0, &["{index: 3, label: \"x\", score: 0.75}, {index: 1, label: \"y\", score: null}", "start: 0.5", "flow_u: null"]);
         says(1, &["labels: []", "file: \"b\"", "latents_offset: null"]);
-        says(2, &["labels: null", "window: 2", "flow_mean: 1.5", "flow_u: -1.0", "flow_file: \"f\""]);
+        says(2, &["labels: null", "window: 2", "flow_mean: 1.5", "flow_u: -1E0", "flow_file: \"f\""]);
     }
 }
