@@ -18,6 +18,7 @@
 //! | [`scene`] | moving scenes with exact flow and sound |
 //! | `video_file` | video files in and out (feature `video-file`) |
 //! | `train` | trainers (feature `train`) |
+//! | `batch` | archives of video files (feature `video-file`) |
 //!
 //! Optical flow of two pictures, with the model that is built in:
 //!
@@ -36,6 +37,8 @@
 //! # Ok::<(), perceiverflow::Error>(())
 //! ```
 
+#[cfg(feature = "video-file")]
+pub mod batch;
 pub mod builtin;
 pub mod checkpoint;
 pub mod compute;

@@ -87,6 +87,11 @@ impl Header {
     }
 }
 
+/// Where the numbers of a window begin, in bytes from the start of a file that a [`LatentsWriter`] wrote: of window `number`, from 0.
+pub fn window_offset(dims: [usize; 2], number: u64) -> u64 {
+    HEADER as u64 + number * (dims[0] * dims[1] * size_of::<f32>()) as u64
+}
+
 /// Writes a file of latents window by window. It has its name only once [`finish`](Self::finish) has succeeded; dropped before, it leaves
 /// nothing.
 #[derive(Debug)]

@@ -25,12 +25,22 @@ const READ_BYTES: usize = 1 << 18;
 /// After this many failures without anything usable in between, the rest of a file is given up.
 pub(super) const FAILURES_IN_A_ROW: u32 = 100;
 
-/// Opens a media file of any kind that libav knows by its content.
+/// Whether a path is an address for libav to read, such as `https://host/clip.mp4`: it begins with a scheme, and no file is called so.
+pub fn is_address(path: &Path) -> bool {
+    let scheme = path.to_str().and_then(|text| text.split_once("://")).map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)))
+        && !path.exists()
+}
+
+/// Opens a media file of any kind that libav knows by its content, or an address.
 ///
 /// # Errors
 /// When the file cannot be read, is empty, is no media file, or ends before what its own index points to.
 pub(super) fn open(path: &Path) -> Result<Input> {
     libav::start();
+    if is_address(path) {
+        return format::input(path).map_err(|error| Error::format(path, format!("FFmpeg cannot open the address ({error})")));
+    }
     let file = File::open(path).map_err(Error::io(path))?;
     let metadata = file.metadata().map_err(Error::io(path))?;
     if metadata.is_dir() {

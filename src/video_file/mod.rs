@@ -2,7 +2,7 @@
 //!
 //! [`VideoReader`] turns any file into upright RGB [`Frame`](crate::media::Frame)s with their times; [`VideoWriter`] turns such
 //! frames into a file again, with the same times and the sound of the original. [`MediaReader`] gives pictures and sound of a file
-//! together, [`SoundWriter`] makes files of sound alone. The only folder that names libav's types.
+//! together, [`SoundWriter`] makes files of sound alone, [`Reconstruction`] what a multimodal model remembers of one. The only folder that names libav's types.
 //!
 //! Times are those of the file, tick for tick, whatever its frame rate does. They count from the container's zero, in transport
 //! streams, which have none, from the start of the earliest stream; so picture and sound keep their distance.
@@ -21,6 +21,7 @@ mod output_file;
 mod pcm;
 mod picture_decoder;
 mod reader;
+mod reconstruction;
 mod scaler;
 mod sound_decoder;
 mod sound_track;
@@ -30,9 +31,11 @@ mod unwrapped;
 mod writer;
 
 pub use colour::Colour;
+pub use input::is_address;
 pub use libav::{Libav, show_libav_messages};
 pub use media_reader::{Media, MediaReader};
 pub use reader::VideoReader;
+pub use reconstruction::{DecodedWindow, Kind, Reconstruction};
 pub use sound_writer::SoundWriter;
 pub use time::{Ratio, TimeBase};
 pub use writer::{Sound, VideoWriter};

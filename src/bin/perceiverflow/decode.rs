@@ -11,10 +11,11 @@ use perceiverflow::{
     Error, Result,
     formats::{PendingFile, latents::LatentsReader, web_vtt},
     tasks::{Autoencode, Head},
+    video_file::{Kind, Reconstruction},
 };
 
 use crate::{
-    clips::{Encoded, Kind, QueryArguments, Reconstruction},
+    clips::{Encoded, QueryArguments, push_decoded},
     interrupt::Interrupt,
     labelling::LabelArguments,
     model::ModelArguments,
@@ -88,8 +89,9 @@ impl Arguments {
             (head, Some(output)) => {
                 let there = Kind { video: head == HeadName::Video, sound: head == HeadName::Audio };
                 let kind = Kind::of(output, there)?;
-                let mut file = Reconstruction::create(output, kind, &task, self.queries.queries(), None)?;
-                series.each(|windows| file.push(windows))?;
+                let queries = self.queries.queries();
+                let mut file = Reconstruction::create(output, kind, &task, queries, None)?;
+                series.each(|windows| push_decoded(&mut file, &task, queries, windows))?;
                 file.finish()?;
             }
             // The parser asks for an output.

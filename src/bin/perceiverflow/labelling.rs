@@ -12,14 +12,8 @@ use perceiverflow::{
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Labels")]
 pub(crate) struct LabelArguments {
-    /// At most this many labels of each input, 1 or more
-    #[arg(long, value_name = "LABELS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    top_k: u32,
-
-    /// Only labels with at least this confidence, 0 to 1; of a regression any number [default: of video and sound the model's own
-    /// thresholds where it has some, else none]
-    #[arg(long, value_name = "CONFIDENCE", value_parser = finite, allow_negative_numbers = true)]
-    threshold: Option<f32>,
+    #[command(flatten)]
+    choice: LabelChoice,
 
     /// Print JSON lines: one object for each input, {"input", "model", "labels": [{"index", "label", "score"}]}; of the windows of
     /// a file one for each, with "start" and "end" in seconds
@@ -27,16 +21,30 @@ pub(crate) struct LabelArguments {
     json: bool,
 }
 
+/// Which labels are asked for.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Labels")]
+pub(crate) struct LabelChoice {
+    /// At most this many labels of each input, 1 or more
+    #[arg(long, value_name = "LABELS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) top_k: u32,
+
+    /// Only labels with at least this confidence, 0 to 1; of a regression any number [default: of video and sound the model's own
+    /// thresholds where it has some, else none]
+    #[arg(long, value_name = "CONFIDENCE", value_parser = finite, allow_negative_numbers = true)]
+    pub(crate) threshold: Option<f32>,
+}
+
 impl LabelArguments {
     /// The labels of a window's scores; without a threshold in the arguments those that hold by the model's own.
     pub(crate) fn of_window(&self, task: &Autoencode, scores: &[f32]) -> Labels {
         let labels = task.labels(scores);
-        if self.threshold.is_some() { labels } else { task.holding(&labels) }
+        if self.choice.threshold.is_some() { labels } else { task.holding(&labels) }
     }
 
     /// The labels that are asked for.
     pub(crate) fn chosen(&self, labels: &Labels) -> Labels {
-        labels.top(self.top_k as usize, self.threshold.unwrap_or(f32::NEG_INFINITY))
+        labels.top(self.choice.top_k as usize, self.choice.threshold.unwrap_or(f32::NEG_INFINITY))
     }
 
     /// What is printed of one input, or of a window of it.

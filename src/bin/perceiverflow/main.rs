@@ -1,7 +1,10 @@
 //! The program `perceiverflow`: arguments to validated options to work, one file for each command.
 //!
-//! Exit codes: 0 when all went well, 1 with one line on standard error when something failed, 2 for wrong usage, 130 after Ctrl-C.
+//! Exit codes: 0 when all went well, 1 with one line on standard error when something failed, 2 for wrong usage,
+//! 3 when `batch` did some files and others failed, 130 after Ctrl-C.
 
+#[cfg(feature = "video-file")]
+mod batch;
 mod batches;
 mod bench;
 #[cfg(feature = "video-file")]
@@ -79,6 +82,8 @@ enum Command {
     Encode(encode::Arguments),
     #[cfg(feature = "video-file")]
     Decode(decode::Arguments),
+    #[cfg(feature = "video-file")]
+    Batch(batch::Arguments),
     ClassifyImage(classify_image::Arguments),
     ClassifyText(classify_text::Arguments),
     FillMask(fill_mask::Arguments),
@@ -132,6 +137,11 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Encode(arguments) => arguments.run()?,
         #[cfg(feature = "video-file")]
         Command::Decode(arguments) => arguments.run()?,
+        #[cfg(feature = "video-file")]
+        Command::Batch(arguments) => {
+            arguments.check().unwrap_or_else(|reason| misused("batch", &reason));
+            return arguments.run();
+        }
         Command::ClassifyImage(arguments) => return arguments.run(),
         Command::ClassifyText(arguments) => return arguments.run(),
         Command::FillMask(arguments) => return arguments.run(),

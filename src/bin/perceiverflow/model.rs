@@ -49,6 +49,13 @@ pub(crate) struct FlowModelArguments {
     #[command(flatten)]
     folding: FoldingArguments,
 
+    #[command(flatten)]
+    tiling: TilingArguments,
+}
+
+/// How frames meet a flow model's tile.
+#[derive(Args, Debug)]
+pub(crate) struct TilingArguments {
     /// How frames of any size meet the model's tile
     #[arg(long, value_enum, default_value_t)]
     scale: Scale,
@@ -72,6 +79,12 @@ impl FlowModelArguments {
         OpticalFlow::of(&self.folding.checkpoint(&self.model)?, self.device, self.precision)
     }
 
+    pub(crate) fn tiling(&self) -> Tiling {
+        self.tiling.tiling()
+    }
+}
+
+impl TilingArguments {
     pub(crate) fn tiling(&self) -> Tiling {
         match self.scale {
             Scale::Native => Tiling::Native { overlap: self.tile_overlap },

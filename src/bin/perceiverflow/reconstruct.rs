@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use perceiverflow::Result;
+use perceiverflow::{
+    Result,
+    video_file::{Kind, Reconstruction},
+};
 
 use crate::{
-    clips::{ClipArguments, Kind, QueryArguments, Reconstruction, Windows},
+    clips::{ClipArguments, QueryArguments, Windows, push_decoded},
     interrupt::Interrupt,
     model::ModelArguments,
     output::{WritingArguments, check_file},
@@ -54,8 +57,10 @@ impl Arguments {
         let windows = Windows::read(&self.input, &self.clips, &task)?;
         let kind = Kind::of(&self.output, Kind { video: windows.video.is_some(), sound: windows.has_sound })?;
         let source = windows.video.map(|format| (format, self.clips.framing()));
-        let mut file = Reconstruction::create(&self.output, kind, &task, self.queries.queries(), source)?;
-        let progress = windows.encode(&task, &self.model, self.writing.quiet, &interrupt, |encoded| file.push(encoded))?;
+        let queries = self.queries.queries();
+        let mut file = Reconstruction::create(&self.output, kind, &task, queries, source)?;
+        let take = |encoded: &[_]| push_decoded(&mut file, &task, queries, encoded);
+        let progress = windows.encode(&task, &self.model, self.writing.quiet, &interrupt, take)?;
         file.finish()?;
         progress.finish();
         Ok(())

@@ -6,7 +6,8 @@ mod reconstruction;
 use clap::{Args, ValueEnum};
 use perceiverflow::{
     Result,
-    media::{ClipOptions, ClipShape, MissingAudio, PartialWindow},
+    batch::Cutting,
+    media::{MissingAudio, PartialWindow},
     tasks::{Autoencode, Framing, Region, VideoQueries},
 };
 
@@ -14,7 +15,7 @@ use perceiverflow::{
 pub(crate) use self::reading::windows_to_train_on;
 pub(crate) use self::{
     reading::{Encoded, Windows},
-    reconstruction::{Kind, Reconstruction},
+    reconstruction::push_decoded,
 };
 use crate::model::ModelArguments;
 
@@ -60,14 +61,12 @@ impl ClipArguments {
         }
     }
 
-    /// The options of windows of a file with or without video and sound.
-    fn options(&self, shape: &ClipShape, video: bool, audio: bool) -> ClipOptions {
-        let usual = ClipOptions::new(shape, video, audio);
-        ClipOptions {
-            stride_frames: self.stride_frames.map_or(usual.stride_frames, |frames| frames as usize),
+    pub(crate) fn cutting(&self) -> Cutting {
+        Cutting {
+            stride_frames: self.stride_frames.map(|frames| frames as usize),
+            framing: self.framing(),
             missing_audio: self.missing_audio,
             partial: self.partial_window,
-            ..usual
         }
     }
 }

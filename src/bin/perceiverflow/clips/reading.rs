@@ -38,7 +38,7 @@ pub(crate) fn windows_to_train_on(
 ) -> Result<Vec<ClipInputs>> {
     let shape = preprocessor.shape();
     let mut reader = MediaReader::open(path, shape.sample_rate)?;
-    let mut options = arguments.options(&shape, reader.video_format().is_some(), reader.has_sound());
+    let mut options = arguments.cutting().options(&shape, reader.video_format().is_some(), reader.has_sound());
     if arguments.stride_frames.is_none() {
         let frames = reader.duration().map_or(0, |duration| shape.place_of(duration) / shape.samples_per_frame as u64);
         options.stride_frames = ((frames / PLACES) as usize).max(shape.frames.div_ceil(2));
@@ -96,7 +96,7 @@ impl Windows {
         let shape = preprocessor.shape();
         let reader = MediaReader::open(path, shape.sample_rate)?;
         let (video, has_sound) = (reader.video_format(), reader.has_sound());
-        let options = arguments.options(&shape, video.is_some(), has_sound);
+        let options = arguments.cutting().options(&shape, video.is_some(), has_sound);
         let stride = shape.time_of((options.stride_frames * shape.samples_per_frame) as u64);
         let expected = reader.duration().map(|duration| duration.div_duration_f64(stride).ceil() as u64);
         let cutter = ClipWindow::new(shape, options)?;

@@ -45,19 +45,26 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     writing: WritingArguments,
 
-    /// Frames from the first to the second of a window, 1 or more
-    #[arg(long, value_name = "FRAMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    frame_distance: u32,
-
-    /// Frames from one window to the next, 1 or more; those between repeat the newest flow
-    #[arg(long, value_name = "FRAMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    inference_interval: u32,
+    #[command(flatten)]
+    pairs: PairArguments,
 
     #[command(flatten)]
     drawing: Drawing,
 
     #[command(flatten)]
     model: FlowModelArguments,
+}
+
+/// Which frames make a window.
+#[derive(Args, Debug)]
+pub(crate) struct PairArguments {
+    /// Frames from the first to the second of a window, 1 or more
+    #[arg(long, value_name = "FRAMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) frame_distance: u32,
+
+    /// Frames from one window to the next, 1 or more; a drawing of those between repeats the newest flow
+    #[arg(long, value_name = "FRAMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) inference_interval: u32,
 }
 
 #[derive(Args, Debug)]
@@ -122,8 +129,8 @@ impl Arguments {
             flo: self.flo.as_deref(),
             overwrite: self.writing.overwrite,
             quiet: self.writing.quiet,
-            distance: self.frame_distance as usize,
-            interval: u64::from(self.inference_interval),
+            distance: self.pairs.frame_distance as usize,
+            interval: u64::from(self.pairs.inference_interval),
             style: self.drawing.style(),
             model: &self.model,
         })

@@ -1,0 +1,225 @@
+//! Several runs of one job, of several shards or machines, to one folder.
+
+use std::{
+    collections::HashMap,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    folder::{self, Artefact, OutputFolder},
+    journal::{Entry, Header, History, Known, State, difference},
+    lines,
+    report::{Failure, FileCounts, Report, by_cause},
+    results,
+    row::Row,
+};
+use crate::{
+    error::{Error, Result},
+    formats::PendingFile,
+};
+
+/// A run to be merged. It is locked, so that nobody goes on with it meanwhile.
+struct Part {
+    folder: OutputFolder,
+    history: History,
+    report: Option<Report>,
+}
+
+/// Merges the runs in `folders` into `out`: rows, journal, report and products, which are linked where the file system can, else copied.
+/// A folder is a run's, or one that shards have theirs in. A file that several runs had is taken from one that did it. What is merged can
+/// be gone on with like any run.
+///
+/// # Errors
+/// When there is no run, one is not over, runs are of different jobs, or `out` cannot be written to or holds a run unless `overwrite`.
+pub fn merge(folders: &[PathBuf], out: &Path, overwrite: bool) -> Result<Report> {
+    let mut runs = Vec::new();
+    for given in folders {
+        let found = runs_in(given)?;
+        if found.is_empty() {
+            return Err(Error::format(given, "neither a run nor a folder of shards: there is no journal.jsonl"));
+        }
+        runs.extend(found.into_iter().filter(|run| run != out));
+    }
+    let target = OutputFolder::open(out)?;
+    if folder::journal(out).exists() && !overwrite {
+        return Err(Error::format(out, "the folder holds a run; give -y to overwrite it, or take another folder"));
+    }
+    let parts = runs.iter().map(|run| Part::open(run)).collect::<Result<Vec<_>>>()?;
+    let header = one_header(&parts)?;
+    let owners = owners(&parts);
+    write_rows(out, &parts, &owners)?;
+    write_journal(out, &header, &parts, &owners)?;
+    for part in &parts {
+        for kind in Artefact::FOLDERS {
+            link_all(&part.folder.path().join(kind), &target.path().join(kind))?;
+        }
+    }
+    results::settle(out, false)?;
+    let report = report(header, &parts, &owners);
+    report.write(out)?;
+    Ok(report)
+}
+
+impl Part {
+    fn open(path: &Path) -> Result<Self> {
+        let folder = OutputFolder::open(path)?;
+        // A run that was killed has none, or that of the run before.
+        let report = folder::report(path).exists().then(|| Report::read(path)).transpose()?;
+        Ok(Self { history: History::read(&folder::journal(path))?, folder, report })
+    }
+}
+
+/// The folder itself, or those below it that hold a run.
+fn runs_in(given: &Path) -> Result<Vec<PathBuf>> {
+    let is_run = |path: &Path| folder::journal(path).is_file();
+    let entries = std::fs::read_dir(given).and_then(Iterator::collect::<std::io::Result<Vec<_>>>).map_err(Error::io(given))?;
+    let mut below: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(|path| is_run(path)).collect();
+    below.sort();
+    Ok(if below.is_empty() && is_run(given) { vec![given.to_owned()] } else { below })
+}
+
+/// What all runs are of.
+fn one_header(parts: &[Part]) -> Result<Header> {
+    let mut headers = parts.iter().filter_map(|part| Some((part, part.history.header.clone()?)));
+    let (_, first) = headers.next().ok_or_else(|| Error::option("DIR", "runs without a beginning", "folders of runs"))?;
+    match headers.find(|(_, header)| *header != first) {
+        Some((part, other)) => Err(Error::format(part.folder.path(), difference(&first, &other))),
+        None => Ok(first),
+    }
+}
+
+/// From which run each file is taken: the first that did it, else the first that knows it.
+fn owners(parts: &[Part]) -> HashMap<&str, usize> {
+    let mut owners: HashMap<&str, usize> = HashMap::new();
+    for (number, part) in parts.iter().enumerate() {
+        for (file, known) in &part.history.files {
+            let owner = owners.entry(file).or_insert(number);
+            let is_done = |known: &Known| matches!(known.state, State::Done { .. });
+            if is_done(known) && !is_done(&parts[*owner].history.files[file]) {
+                *owner = number;
+            }
+        }
+    }
+    owners
+}
+
+fn write_rows(out: &Path, parts: &[Part], owners: &HashMap<&str, usize>) -> Result<()> {
+    let path = folder::results(out);
+    let mut pending = PendingFile::create(&path)?;
+    let mut rows = std::io::BufWriter::new(pending.file());
+    for (number, part) in parts.iter().enumerate() {
+        lines::read(&folder::results(part.folder.path()), |row: Row, line| {
+            if owners.get(row.file.as_str()) == Some(&number) && part.history.counts(&row.file, &row.key) {
+                rows.write_all(line.as_bytes()).map_err(Error::io(&path))?;
+            }
+            Ok(())
+        })?;
+    }
+    rows.flush().map_err(Error::io(&path))?;
+    drop(rows);
+    pending.publish()
+}
+
+fn write_journal(out: &Path, header: &Header, parts: &[Part], owners: &HashMap<&str, usize>) -> Result<()> {
+    let path = folder::journal(out);
+    let mut pending = PendingFile::create(&path)?;
+    let mut text = Entry::Run(header.clone()).line();
+    for (file, known) in sorted(parts, owners) {
+        let file = file.to_owned();
+        text.extend(known.key.clone().map(|key| Entry::Begun { file: file.clone(), key }.line()));
+        match known.state.clone() {
+            State::Begun => {}
+            State::Done { windows, seconds } => text += &Entry::Done { file, windows, seconds }.line(),
+            State::Failed { cause, detail } => text += &Entry::Failed { file, cause, detail }.line(),
+        }
+    }
+    pending.file().write_all(text.as_bytes()).map_err(Error::io(&path))?;
+    pending.publish()
+}
+
+/// The files by their ids, each as its owner knows it.
+fn sorted<'a>(parts: &'a [Part], owners: &HashMap<&'a str, usize>) -> Vec<(&'a str, &'a Known)> {
+    let mut files: Vec<_> = owners.iter().map(|(&file, &owner)| (file, &parts[owner].history.files[file])).collect();
+    files.sort_by_key(|(file, _)| *file);
+    files
+}
+
+/// Puts every file below `from` also below `to`; hidden ones are unfinished, and stay.
+fn link_all(from: &Path, to: &Path) -> Result<()> {
+    let entries = match std::fs::read_dir(from) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(Error::io(from))?,
+    };
+    std::fs::create_dir_all(to).map_err(Error::io(to))?;
+    for entry in entries {
+        let source = entry.map_err(Error::io(from))?.path();
+        let Some(name) = source.file_name().filter(|name| !name.to_string_lossy().starts_with('.')) else { continue };
+        let target = to.join(name);
+        if source.is_dir() {
+            link_all(&source, &target)?;
+        } else {
+            let _ = std::fs::remove_file(&target);
+            let linked = std::fs::hard_link(&source, &target).or_else(|_| std::fs::copy(&source, &target).map(drop));
+            linked.map_err(Error::io(&target))?;
+        }
+    }
+    Ok(())
+}
+
+/// One report of all: machines work side by side, so the longest run is how long it took.
+fn report(header: Header, parts: &[Part], owners: &HashMap<&str, usize>) -> Report {
+    let reports: Vec<&Report> = parts.iter().filter_map(|part| part.report.as_ref()).collect();
+    let totals =
+        parts.iter().map(|part| part.report.as_ref().map_or(part.history.files.len() as u64, |report| report.files.total));
+    let mut files = FileCounts { total: totals.sum(), ..FileCounts::default() };
+    let mut failures = Vec::new();
+    for (file, known) in sorted(parts, owners) {
+        match &known.state {
+            State::Begun => {}
+            State::Done { .. } => files.done += 1,
+            State::Failed { cause, detail } => {
+                failures.push(Failure { file: file.to_owned(), cause: cause.clone(), detail: detail.clone() });
+            }
+        }
+    }
+    files.failed = failures.len() as u64;
+    // Files that several runs had count once.
+    files.total = files.total.max(owners.len() as u64);
+    files.unfinished = files.total - files.done - files.failed;
+    let windows: u64 = reports.iter().map(|report| report.windows).sum();
+    let media: f64 = reports.iter().map(|report| report.media_seconds).sum();
+    let elapsed = reports.iter().map(|report| report.elapsed_seconds).fold(0.0, f64::max);
+    let batches: f64 = reports.iter().map(|report| report.mean_batch * report.windows as f64).sum();
+    let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+    Report {
+        schema: header.schema,
+        task: header.task,
+        model: header.model,
+        options: header.options,
+        files,
+        windows,
+        media_seconds: media,
+        elapsed_seconds: elapsed,
+        media_hours_per_hour: share(media, elapsed),
+        stages: stages(&reports),
+        mean_batch: share(batches, windows as f64),
+        failures_by_cause: by_cause(&failures),
+        failures,
+        stopped: reports.iter().find_map(|report| report.stopped),
+    }
+}
+
+/// The stages of all runs together, each thread weighed by how long its run took.
+fn stages(reports: &[&Report]) -> Vec<super::StageUse> {
+    let Some(first) = reports.first() else { return Vec::new() };
+    let mut stages = first.stages.clone();
+    for (at, stage) in stages.iter_mut().enumerate() {
+        let same = || reports.iter().filter_map(|report| Some((report.elapsed_seconds, report.stages.get(at)?)));
+        let there: f64 = same().map(|(elapsed, stage)| elapsed * stage.threads as f64).sum();
+        stage.threads = same().map(|(_, stage)| stage.threads).sum();
+        stage.busy_seconds = same().map(|(_, stage)| stage.busy_seconds).sum();
+        stage.utilisation = if there > 0.0 { stage.busy_seconds / there } else { 0.0 };
+    }
+    stages
+}

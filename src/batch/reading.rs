@@ -1,0 +1,106 @@
+//! One file, read on a thread of its own, so that nobody has to wait for ever for a decoder that hangs.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::{Job, content, stages::Stages};
+use crate::{
+    error::{Error, Result},
+    video_file::{Media, MediaReader, VideoFormat, VideoReader},
+};
+
+/// Frames and chunks that may wait to be cut.
+const QUEUE: usize = 8;
+
+/// What comes of a file, in this order: its key, what it is like, its media, its end. A channel that ends without that is a broken reader.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Key(String),
+    Opened(Opened),
+    Media(Media),
+    End,
+}
+
+/// What a file is like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened {
+    /// None where it has no video.
+    pub(super) video: Option<VideoFormat>,
+    pub(super) has_sound: bool,
+    /// How long it lasts, as far as it tells.
+    pub(super) duration: Option<Duration>,
+}
+
+enum Reader {
+    Pictures(VideoReader),
+    Both(MediaReader),
+}
+
+/// Begins to read `path`. Dropping the receiver ends that, as soon as the decoder says something.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub(super) fn start(path: &Path, job: &Job, stages: &Arc<Stages>) -> Result<Receiver<Result<Piece>>> {
+    let (pieces, receiver) = bounded(QUEUE);
+    let (path, job, stages): (PathBuf, Job, _) = (path.to_owned(), job.clone(), stages.clone());
+    let work = move || {
+        if let Err(error) = read(&path, &job, &stages, &pieces) {
+            // Nobody listens when this cannot be said.
+            let _ = pieces.send(Err(error));
+        }
+    };
+    let refused = |error: std::io::Error| Error::Stopped { model: "reading".into(), reason: error.to_string() };
+    std::thread::Builder::new().name("read".into()).spawn(work).map_err(refused)?;
+    Ok(receiver)
+}
+
+fn read(path: &Path, job: &Job, stages: &Stages, pieces: &Sender<Result<Piece>>) -> Result<()> {
+    let listening = |piece: Piece| pieces.send(Ok(piece)).is_ok();
+    let key = stages.decode.during(|| content::key(path, job.model_hash(), &job.options()))?;
+    if !listening(Piece::Key(key)) {
+        return Ok(());
+    }
+    let mut reader = stages.decode.during(|| Reader::open(path, job))?;
+    if !listening(Piece::Opened(reader.opened())) {
+        return Ok(());
+    }
+    while let Some(media) = stages.decode.during(|| reader.next())? {
+        if !listening(Piece::Media(media)) {
+            return Ok(());
+        }
+    }
+    listening(Piece::End);
+    Ok(())
+}
+
+impl Reader {
+    fn open(path: &Path, job: &Job) -> Result<Self> {
+        match job {
+            Job::Flow { .. } => VideoReader::open(path).map(Self::Pictures),
+            Job::Classify { clips, .. } | Job::Encode { clips } | Job::Reconstruct { clips, .. } => {
+                MediaReader::open(path, clips.preprocessor().shape().sample_rate).map(Self::Both)
+            }
+        }
+    }
+
+    fn opened(&self) -> Opened {
+        match self {
+            Self::Pictures(reader) => Opened { video: Some(reader.format()), has_sound: false, duration: reader.duration() },
+            Self::Both(reader) => {
+                Opened { video: reader.video_format(), has_sound: reader.has_sound(), duration: reader.duration() }
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Media>> {
+        match self {
+            Self::Pictures(reader) => Ok(reader.next_frame()?.map(Media::Frame)),
+            Self::Both(reader) => reader.next_media(),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The last stage: answers to rows and files, in the order of the windows, and what happened to the journal.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::{
+    Event, cause,
+    earlier::{Kept, Progress, Verdict},
+    folder::{self, OutputFolder},
+    journal::{Entry, Journal},
+    lines::Lines,
+    product::Product,
+    reading::Opened,
+    report::{Failure, FileCounts, Stopped, Tally},
+    row::{Row, SCHEMA},
+    worker::{End, Message, Shared, Submitted},
+};
+use crate::error::{Error, Result};
+
+/// Writes everything a run leaves.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    folder: Arc<OutputFolder>,
+    rows: Lines,
+    journal: Journal,
+    events: Sender<Event>,
+    open: HashMap<usize, OpenFile>,
+    tally: Tally,
+    /// More failures than this end the run.
+    most_failures: u64,
+}
+
+/// A file some of whose parts are under way.
+struct OpenFile {
+    key: String,
+    parts_left: usize,
+    progress: Progress,
+    product: Product,
+    failure: Option<Error>,
+    stopped: bool,
+}
+
+impl Writer {
+    /// Opens the rows and the journal of a folder.
+    pub(super) fn open(
+        shared: Arc<Shared>,
+        folder: Arc<OutputFolder>,
+        events: Sender<Event>,
+        max_failure_rate: f64,
+    ) -> Result<Self> {
+        let path: &Path = folder.path();
+        let journal = Journal::open(&folder::journal(path), shared.job.header(), &shared.earlier.history)?;
+        let rows = Lines::open(&folder::results(path))?;
+        let total = shared.inputs.len() as u64;
+        let most_failures = (total as f64 * max_failure_rate) as u64;
+        let files = FileCounts { total, ..FileCounts::default() };
+        let tally = Tally { files, stale_rows: shared.earlier.stale_rows, ..Tally::default() };
+        Ok(Self { shared, folder, rows, journal, events, open: HashMap::new(), tally, most_failures })
+    }
+
+    /// Writes what comes, until nothing can come any more.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to, or the model has stopped. What is there stays whole.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<Tally> {
+        let stages = self.shared.stages.clone();
+        for message in messages {
+            match message {
+                Message::Opened { file, key, opened, parts } => stages.write.during(|| self.begin(file, key, opened, parts))?,
+                Message::Window(submitted) => {
+                    // The wait is the model's time.
+                    let answer = submitted.answer.wait();
+                    stages.write.during(|| match answer {
+                        Ok(answer) => self.write(&submitted, answer),
+                        Err(error) => self.fail(submitted.file, error),
+                    })?;
+                }
+                Message::Ended { file, end } => stages.write.during(|| self.end(file, end))?,
+            }
+        }
+        self.rows.sync()?;
+        self.journal.sync()?;
+        if self.tally.stopped.is_none() && self.shared.stop.load(Ordering::Relaxed) {
+            self.tally.stopped = Some(Stopped::Interrupted);
+        }
+        Ok(self.tally)
+    }
+
+    fn begin(&mut self, file: usize, key: String, opened: Opened, parts_left: usize) -> Result<()> {
+        let input = &self.shared.inputs[file];
+        let progress = self.shared.earlier.progress_of(input, &key).cloned().unwrap_or_default();
+        self.tally.stale_rows |= self.shared.earlier.had_other_content(input, &key);
+        self.journal.write(&Entry::Begun { file: input.id.clone(), key: key.clone() })?;
+        let product = Product::open(&self.folder, self.shared.job.with(&input.options), input, opened)?;
+        self.open.insert(file, OpenFile { key, parts_left, progress, product, failure: None, stopped: false });
+        Ok(())
+    }
+
+    fn write(&mut self, submitted: &Submitted, answer: super::windows::WindowAnswer) -> Result<()> {
+        let &Submitted { worker, file, window, time, duration, media, .. } = submitted;
+        let Some(open) = self.open.get_mut(&file) else { return Ok(()) };
+        let mut row = Row {
+            schema: SCHEMA,
+            file: self.shared.inputs[file].id.clone(),
+            key: open.key.clone(),
+            window,
+            start: time.as_secs_f64(),
+            duration: duration.as_secs_f64(),
+            task: self.shared.job.name().to_owned(),
+            model: self.shared.job.model_hash().to_owned(),
+            labels: None,
+            flow: None,
+            flow_file: None,
+            latents_file: None,
+            latents_offset: None,
+            media_file: None,
+        };
+        open.product.take(&mut row, answer, &self.folder)?;
+        self.rows.append(&row.line())?;
+        let kept = Kept { time, duration, labels: row.labels.unwrap_or_default() };
+        open.progress.add(window, kept, self.shared.job.collects());
+        self.tally.windows += 1;
+        self.tally.media += media;
+        let file = self.shared.names[file].clone();
+        let _ = self.events.send(Event::Window { worker, file, end: time + duration, media });
+        Ok(())
+    }
+
+    /// Notes the first failure of a file that is open; the end of a run where it is not the file's.
+    fn fail(&mut self, file: usize, error: Error) -> Result<()> {
+        if matches!(error, Error::Stopped { .. }) {
+            return Err(error);
+        }
+        if let Some(open) = self.open.get_mut(&file) {
+            open.failure.get_or_insert(error);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, file: usize, end: End) -> Result<()> {
+        if !self.open.contains_key(&file) {
+            return self.end_unopened(file, end);
+        }
+        if let End::Failed(error) = end {
+            self.fail(file, error)?;
+        } else if let Some(open) = self.open.get_mut(&file) {
+            open.stopped |= matches!(end, End::Stopped);
+        }
+        let Some(open) = self.open.get_mut(&file) else { return Ok(()) };
+        open.parts_left -= 1;
+        if open.parts_left > 0 {
+            return Ok(());
+        }
+        let Some(open) = self.open.remove(&file) else { return Ok(()) };
+        let OpenFile { progress, product, mut failure, stopped, .. } = open;
+        if stopped {
+            return Ok(());
+        }
+        let input = &self.shared.inputs[file];
+        if failure.is_none() && progress.windows.len() == 0 {
+            failure = Some(Error::format(&input.path, "not a single window: accepted are longer files, or --partial-window pad"));
+        }
+        product.finish(&progress.kept, failure.is_none())?;
+        match failure {
+            Some(error) => self.failed(file, &error),
+            None => {
+                let (windows, seconds) = (progress.windows.len(), progress.end.as_secs_f64());
+                self.journal.write(&Entry::Done { file: input.id.clone(), windows, seconds })?;
+                self.done(file, windows, false);
+                Ok(())
+            }
+        }
+    }
+
+    /// The end of a file that did not come so far as to be opened in this run.
+    fn end_unopened(&mut self, file: usize, end: End) -> Result<()> {
+        match end {
+            End::Failed(error) if matches!(error, Error::Stopped { .. }) => Err(error),
+            End::Failed(error) => self.failed(file, &error),
+            End::Earlier(Verdict::Done { windows }) => {
+                self.tally.files.done_earlier += 1;
+                self.done(file, windows, true);
+                Ok(())
+            }
+            End::Earlier(Verdict::Failed { cause, detail }) => {
+                self.count_failure(file, cause, detail, true);
+                Ok(())
+            }
+            End::Whole | End::Stopped => Ok(()),
+        }
+    }
+
+    fn done(&mut self, file: usize, windows: u64, earlier: bool) {
+        self.tally.files.done += 1;
+        let _ = self.events.send(Event::Done { file: self.shared.names[file].clone(), windows, earlier });
+    }
+
+    fn failed(&mut self, file: usize, error: &Error) -> Result<()> {
+        let (cause, detail) = (cause::of(error), error.to_string());
+        let entry = Entry::Failed { file: self.shared.inputs[file].id.clone(), cause: cause.clone(), detail: detail.clone() };
+        self.journal.write(&entry)?;
+        self.count_failure(file, cause, detail, false);
+        Ok(())
+    }
+
+    fn count_failure(&mut self, file: usize, cause: String, detail: String, earlier: bool) {
+        self.tally.files.failed += 1;
+        if self.tally.files.failed > self.most_failures {
+            self.tally.stopped = Some(Stopped::TooManyFailures);
+            self.shared.stop.store(true, Ordering::Relaxed);
+        }
+        let _ = self.events.send(Event::Failed { file: self.shared.names[file].clone(), detail: detail.clone(), earlier });
+        self.tally.failures.push(Failure { file: self.shared.inputs[file].id.clone(), cause, detail });
+    }
+}

@@ -1,0 +1,10 @@
+//! `perceiverflow batch` on rendered clips: what it makes, what it does when files or disks fail, when it is killed, and when it is shared.
+#![cfg(all(feature = "cli", feature = "video-file"))]
+
+mod failures;
+mod lists;
+mod parts;
+mod place;
+mod restart;
+mod shards;
+mod tasks;

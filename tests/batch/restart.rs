@@ -1,0 +1,126 @@
+//! Killed, interrupted, refused and full: nothing is lost, nothing is there twice, nothing is corrupted.
+#![cfg(unix)]
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use crate::place::{Place, clips, flow};
+
+/// Rounds of killing, in all tasks together; `PERCEIVERFLOW_KILL_ROUNDS` asks for more.
+fn rounds() -> u32 {
+    std::env::var("PERCEIVERFLOW_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6)
+}
+
+#[test]
+fn killed_at_any_moment_it_ends_as_if_nothing_had_happened() {
+    let place = Place::new(&[9, 40, 3, 25, 14]).with_multimodal_model();
+    std::fs::write(place.path("in/text.mp4"), "no video").unwrap();
+    let tasks: [(&str, &[&str]); 3] = [("flow", &["--flo"]), ("encode", &[]), ("reconstruct", &[])];
+    for (number, (task, more)) in tasks.into_iter().enumerate() {
+        let arguments = |out: &'static str, resume: bool| {
+            let more = [more, if resume { &["--resume", "--part", "0.5"] } else { &["--part", "0.5"] }].concat();
+            let more: Vec<&'static str> = more.into_iter().collect();
+            if task == "flow" { flow(out, &more) } else { clips(task, out, &more) }
+        };
+        let (whole, killed) = [("flow", "flow-k"), ("encode", "encode-k"), ("reconstruct", "reconstruct-k")][number];
+        let begin = Instant::now();
+        place.ends(3, &arguments(whole, false));
+        let lasts = begin.elapsed();
+        let mut unfinished = 0;
+        for round in 0..rounds().div_ceil(3) {
+            let _ = std::fs::remove_dir_all(place.path(killed));
+            // A run is killed again and again, each time a little later, until it comes through.
+            for kill in 1.. {
+                let mut child = place.command(&arguments(killed, kill > 1)).spawn().unwrap();
+                std::thread::sleep(lasts.mul_f64(f64::from((kill * 29 + round * 13) % 100) / 100.0));
+                let _ = child.kill();
+                if child.wait().unwrap().code().is_some() {
+                    break;
+                }
+                unfinished += 1;
+            }
+            assert_eq!(place.rows(whole), place.rows(killed), "{task}, round {round}");
+            assert_eq!(place.products(whole), place.products(killed), "{task}, round {round}");
+        }
+        assert!(unfinished > 0, "{task}: nothing was ever killed");
+    }
+}
+
+#[test]
+fn once_interrupted_it_reports_and_can_go_on() {
+    let place = Place::new(&[60, 60, 60]);
+    place.well(&flow("whole", &[]));
+    let mut child = place.command(&flow("out", &["--workers", "1"])).spawn().unwrap();
+    let rows = place.path("out/results.jsonl");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !std::fs::metadata(&rows).is_ok_and(|rows| rows.len() > 0) {
+        assert!(child.try_wait().unwrap().is_none() && Instant::now() < patience, "it ended or never began");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let report = place.report("out");
+    assert!(report["stopped"] == "interrupted" && report["files"]["unfinished"].as_u64().unwrap() > 0, "{report}");
+    assert_eq!(report["windows"].as_u64().unwrap() as usize, place.rows("out").len());
+    place.well(&flow("out", &["--resume"]));
+    assert_eq!(place.rows("whole"), place.rows("out"));
+}
+
+#[test]
+fn one_run_at_a_time_in_a_folder_and_one_kind_of_run() {
+    let place = Place::new(&[4]);
+    assert!(Command::new("mkfifo").arg(place.path("in/pipe.mp4")).status().unwrap().success());
+    let mut first = place.command(&flow("out", &[])).spawn().unwrap();
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !place.path("out/journal.jsonl").exists() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let (_, stderr) = place.ends(1, &flow("out", &["--resume"]));
+    assert!(stderr.contains("another run is writing"), "{stderr}");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // The lock went with the process.
+    std::fs::remove_file(place.path("in/pipe.mp4")).unwrap();
+    let (_, stderr) = place.ends(1, &flow("out", &[]));
+    assert!(stderr.contains("--resume"), "{stderr}");
+    let (_, stderr) = place.ends(1, &flow("out", &["--resume", "--frame-distance", "2"]));
+    assert!(stderr.contains("options") && stderr.contains("distance 2"), "{stderr}");
+    place.well(&flow("out", &["--resume"]));
+    assert_eq!(place.rows("out").len(), 3);
+}
+
+/// A limit on the size of files refuses a write in the middle of a line, as a full disk does.
+#[test]
+fn a_full_disk_ends_the_run_with_whole_rows() {
+    let place = Place::new(&[30]);
+    place.well(&flow("whole", &[]));
+    let line: Vec<String> = flow("out", &[]).into_iter().map(|argument| format!("'{argument}'")).collect();
+    let limited = format!("trap '' XFSZ; ulimit -f 2; exec '{}' {}", env!("CARGO_BIN_EXE_perceiverflow"), line.join(" "));
+    let output = Command::new("bash").args(["-c", &limited]).current_dir(place.path("")).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("results.jsonl") && stderr.lines().count() == 1, "{stderr}");
+    let rows = place.rows("out");
+    assert!(!rows.is_empty() && rows.iter().all(|row| row.ends_with('}')), "{rows:?}");
+    place.well(&flow("out", &["--resume"]));
+    assert_eq!(place.rows("whole"), place.rows("out"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new(&[4]);
+    std::fs::write(place.path("file"), "").unwrap();
+    let (_, stderr) = place.ends(1, &flow("file/out", &[]));
+    assert!(stderr.contains("file/out"), "{stderr}");
+    std::fs::create_dir(place.path("closed")).unwrap();
+    std::fs::set_permissions(place.path("closed"), std::fs::Permissions::from_mode(0o555)).unwrap();
+    if std::fs::write(place.path("closed/try"), "").is_ok() {
+        eprintln!("skipped: this user may write anywhere");
+        return;
+    }
+    let (_, stderr) = place.ends(1, &flow("closed", &[]));
+    assert!(stderr.contains("closed/lock") && stderr.lines().count() == 1, "{stderr}");
+}

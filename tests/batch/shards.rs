@@ -1,0 +1,51 @@
+//! Many machines are as good as one.
+
+use serde_json::Value;
+
+use crate::place::{Place, flow};
+
+#[test]
+fn shards_merge_to_what_one_run_makes() {
+    let place = Place::new(&[4, 12, 7, 9, 3]);
+    std::fs::write(place.path("in/text.mp4"), "no video").unwrap();
+    place.ends(3, &flow("whole", &["--flo"]));
+    for shard in ["0/3", "1/3", "2/3"] {
+        let code = place.run(&flow("shards", &["--flo", "--shard", shard])).status.code();
+        assert!(matches!(code, Some(0 | 3)), "{shard}: {code:?}");
+    }
+    let (stdout, _) = place.ends(3, &["batch", "merge", "shards", "--out", "merged"]);
+    assert!(stdout.starts_with("5 of 6 files done, 1 failed\n"), "{stdout}");
+    assert_eq!(place.rows("whole"), place.rows("merged"));
+    assert_eq!(place.products("whole"), place.products("merged"));
+    let (whole, merged) = (place.report("whole"), place.report("merged"));
+    for field in ["failures", "failures_by_cause", "windows", "model", "options"] {
+        assert_eq!(whole[field], merged[field]);
+    }
+    let threads = |report: &Value| report["stages"][2]["threads"].as_u64().unwrap();
+    assert_eq!(threads(&merged), 3 * threads(&whole));
+
+    // What is merged is a run like any other.
+    place.ends(3, &flow("merged", &["--flo", "--resume"]));
+    assert_eq!(place.report("merged")["files"]["done_earlier"], 5);
+    assert_eq!(place.rows("whole"), place.rows("merged"));
+    let (_, stderr) = place.ends(1, &["batch", "merge", "shards", "--out", "merged"]);
+    assert!(stderr.contains("merged") && stderr.contains("-y"), "{stderr}");
+    place.ends(3, &["batch", "merge", "shards", "--out", "merged", "-y"]);
+    place.well(&flow("other", &["--inference-interval", "2", "--max-failure-rate", "1", "in/clip-0.mp4", "--shard", "0/9"]));
+    let (_, stderr) = place.ends(1, &["batch", "merge", "shards", "other", "--out", "mixed"]);
+    assert!(stderr.contains("options"), "{stderr}");
+    let (_, stderr) = place.ends(1, &["batch", "merge", "in", "--out", "mixed"]);
+    assert!(stderr.contains("journal.jsonl"), "{stderr}");
+}
+
+#[test]
+fn a_scheduler_says_which_shard() {
+    let place = Place::new(&[4, 6]);
+    for index in ["0", "1"] {
+        let mut command = place.command(&flow("out", &[]));
+        command.env("JOB_COMPLETION_INDEX", index).env("JOB_COMPLETIONS", "2");
+        assert!(command.status().unwrap().success());
+    }
+    let rows = |index: usize| place.rows(&format!("out/shard-{index}-of-2")).len();
+    assert_eq!((rows(0), rows(1)), (5, 3), "the longest first");
+}
