@@ -5,7 +5,7 @@ use std::time::Duration;
 use gst::prelude::*;
 use perceiverflow::media::{ClipShape, Crossfade, Stretch};
 
-use crate::meta::WindowMeta;
+use crate::{meta::WindowMeta, times::clock_time};
 
 /// Two reckonings of one time differ by less than this.
 const EXACT: gst::ClockTime = gst::ClockTime::from_useconds(1);
@@ -37,7 +37,7 @@ impl Units {
 
     /// How long so many units last.
     pub(super) fn time_of(self, units: usize) -> gst::ClockTime {
-        gst::ClockTime::try_from(self.shape.time_of((units * self.samples) as u64)).unwrap_or(gst::ClockTime::MAX)
+        clock_time(self.shape.time_of((units * self.samples) as u64))
     }
 
     /// How many units so many samples are, to the nearest.

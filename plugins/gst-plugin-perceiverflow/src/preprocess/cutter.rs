@@ -15,16 +15,15 @@ use perceiverflow::{
 use super::settings::Settings;
 use crate::{
     caps, convert,
+    element::Segment,
     meta::{ResultWindow, WindowMeta},
     sound::SoundFormat,
     tensor_bytes,
+    times::clock_time,
 };
 
 /// Two times that differ by less lie side by side.
 const SIDE_BY_SIDE: gst::ClockTime = gst::ClockTime::from_useconds(1);
-
-/// The segment of one stream.
-pub(super) type Segment = gst::FormattedSegment<gst::ClockTime>;
 
 /// A window on its way out.
 #[derive(Debug)]
@@ -233,8 +232,7 @@ impl Cutter {
     /// When it has no sound, and that is to be an error.
     pub(super) fn next(&mut self) -> Result<Option<Cut>> {
         let Some(clip) = self.windows.next()? else { return Ok(None) };
-        let [pts, duration] =
-            [clip.time, clip.duration].map(|time| gst::ClockTime::try_from(time).unwrap_or(gst::ClockTime::MAX));
+        let [pts, duration] = [clip.time, clip.duration].map(clock_time);
         let gap = self.end.filter(|end| pts > *end + SIDE_BY_SIDE).map(|end| (end, pts - end));
         self.next = Some(clip.time + self.stride);
         self.end = Some(pts + duration);

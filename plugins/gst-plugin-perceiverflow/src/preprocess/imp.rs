@@ -1,7 +1,7 @@
 //! The shell: pads, properties, and the hand that feeds the cutter.
 
 use std::{
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex},
     time::{Duration, Instant},
 };
 
@@ -11,10 +11,14 @@ use perceiverflow::{Error, media::ClipStream};
 
 use super::{
     CAT,
-    cutter::{Cut, Cutter, Segment, sound_format},
+    cutter::{Cut, Cutter, sound_format},
     settings::Settings,
 };
-use crate::{caps, element};
+use crate::{
+    caps,
+    element::{self, Segment},
+    lock::lock,
+};
 
 /// The least time between two warnings.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -25,11 +29,6 @@ pub struct Preprocess {
     settings: Mutex<Settings>,
     cutter: Mutex<Option<Cutter>>,
     warned: Mutex<Option<Instant>>,
-}
-
-/// What it guards is whole after a panic elsewhere: every change to it is a single step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Which stream a pad takes.
@@ -86,17 +85,13 @@ impl GstObjectImpl for Preprocess {}
 impl ElementImpl for Preprocess {
     fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
         static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
-            gst::subclass::ElementMetadata::with_additional(
+            element::metadata(
                 "Perceiver windows",
                 "Filter/Converter/Video/Audio",
                 "Cuts video and sound into the windows of a Perceiver IO model",
-                env!("CARGO_PKG_AUTHORS"),
-                &[(
-                    "Example",
-                    "gst-launch-1.0 perceiverpreprocess name=windows model=MODEL ! queue ! perceiverencode model=MODEL ! \
+                "gst-launch-1.0 perceiverpreprocess name=windows model=MODEL ! queue ! perceiverencode model=MODEL ! \
                      perceiverdecode model=MODEL head=labels ! text/x-raw ! fdsink videotestsrc num-buffers=64 ! \
                      video/x-raw,framerate=25/1 ! windows.video_sink",
-                )],
             )
         });
         Some(&METADATA)
