@@ -44,6 +44,27 @@ fn an_unknown_model_is_refused_with_those_there_are() {
 }
 
 #[test]
+#[cfg(feature = "train")]
+fn av_knows_what_is_wrong_with_windows_it_has_not_seen() {
+    use perceiverflow::{
+        scene::{TextureLibrary, faults::FaultyWindows},
+        tasks::{Autoencode, Framing},
+        train::{AvScores, LabelScore},
+    };
+    let model = Autoencode::open("builtin:av", DeviceChoice::Cpu, Precision::F32).unwrap();
+    let preprocessor = model.preprocessor(Framing::default());
+    let windows = FaultyWindows::new(TextureLibrary::procedural(), preprocessor.shape(), preprocessor.side(), 77);
+    let scores = AvScores::measure(&model, &windows, 0..160, 16).unwrap();
+    let f1 = |label: &perceiverflow::train::JudgedLabel| LabelScore::at(model.thresholds()[&*label.name], &label.windows).f1;
+    for label in &scores.labels {
+        let certain = ["black", "colour-bars", "snow", "silence", "tone"].contains(&&*label.name);
+        assert!(!certain || f1(label) >= 0.9, "{}: {}", label.name, f1(label));
+    }
+    let mean = scores.labels.iter().map(f1).sum::<f64>() / scores.labels.len() as f64;
+    assert!(mean >= 0.7, "mean F1 {mean}");
+}
+
+#[test]
 fn flow_follows_our_own_scene() {
     let (task, scene) = (flow(), demo_scene(320, 240));
     for time in [0.0, 40.0] {

@@ -14,9 +14,17 @@ pub struct Builtin {
 }
 
 /// Every built-in model.
-pub const MODELS: &[Builtin] = &[Builtin {
-    name: "flow",
-    config: include_str!("flow/config.json"),
-    weights: include_bytes!("flow/model.safetensors"),
-    card: include_str!("flow/README.md"),
-}];
+pub const MODELS: &[Builtin] = &[
+    Builtin {
+        name: "av",
+        config: include_str!("av/config.json"),
+        weights: include_bytes!("av/model.safetensors"),
+        card: include_str!("av/README.md"),
+    },
+    Builtin {
+        name: "flow",
+        config: include_str!("flow/config.json"),
+        weights: include_bytes!("flow/model.safetensors"),
+        card: include_str!("flow/README.md"),
+    },
+];

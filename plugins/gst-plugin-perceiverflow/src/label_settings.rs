@@ -10,6 +10,9 @@ use crate::{names::Names, settings::CHECKED};
 /// The most that `top-k` may be, in every element: the bin sets one value in all of them.
 pub(crate) const MOST: u32 = 100_000;
 
+/// The `threshold` that leaves the choice to the model.
+const MODELS_OWN: f32 = -1.0;
+
 /// Which labels a window has, and what they are called.
 #[derive(Clone, Debug)]
 pub(crate) struct LabelSettings {
@@ -20,7 +23,7 @@ pub(crate) struct LabelSettings {
 
 impl Default for LabelSettings {
     fn default() -> Self {
-        Self { top_k: 5, threshold: 0.0, labels_file: None }
+        Self { top_k: 5, threshold: MODELS_OWN, labels_file: None }
     }
 }
 
@@ -36,7 +39,9 @@ impl LabelSettings {
 
     /// The labels that the user wants of a window's scores, under the names that the user gave.
     pub(crate) fn choose(&self, task: &Autoencode, scores: &[f32], names: Option<&Names>) -> Labels {
-        let labels = task.labels(scores).top(self.top_k as usize, self.threshold);
+        let labels = task.labels(scores);
+        let holding = if self.threshold == MODELS_OWN { task.holding(&labels) } else { labels };
+        let labels = holding.top(self.top_k as usize, self.threshold);
         names.map_or_else(|| labels.clone(), |names| names.rename(&labels))
     }
 
@@ -53,8 +58,8 @@ impl LabelSettings {
                 .build(),
             glib::ParamSpecFloat::builder("threshold")
                 .nick("Threshold")
-                .blurb("Labels of less confidence are left out")
-                .minimum(0.0)
+                .blurb("Labels of less confidence are left out; -1: by the thresholds of the model, and none where it has none")
+                .minimum(MODELS_OWN)
                 .maximum(1.0)
                 .default_value(self.threshold)
                 .mutable_playing()

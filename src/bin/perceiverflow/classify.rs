@@ -17,7 +17,7 @@ use crate::{
     clips::{ClipArguments, Windows},
     interrupt::Interrupt,
     labelling::LabelArguments,
-    model::ModelArguments,
+    model::{ModelArguments, multimodal_default},
     output::{WritingArguments, check_file, complain, report},
 };
 
@@ -25,11 +25,14 @@ use crate::{
 ///
 /// A file that cannot be read is named on standard error, the rest goes on, and the exit code is 1.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(
+    mut_arg("model", multimodal_default),
+    after_help = "\
 Examples:
   perceiverflow classify --model deepmind/multimodal-perceiver clip.mp4
   perceiverflow classify --model my-model --json --top-k 1 *.mp4 > labels.jsonl
-  perceiverflow classify --model my-model clip.mp4 --vtt clip.vtt --threshold 0.5")]
+  perceiverflow classify --model my-model clip.mp4 --vtt clip.vtt --threshold 0.5"
+)]
 pub(crate) struct Arguments {
     /// Video or sound files
     #[arg(required = true, value_name = "INPUT")]

@@ -18,7 +18,7 @@ use crate::{
     clips::{Encoded, QueryArguments, push_decoded},
     interrupt::Interrupt,
     labelling::LabelArguments,
-    model::ModelArguments,
+    model::{ModelArguments, multimodal_default},
     output::{WritingArguments, check_file, report},
     progress::{Progress, Unit},
 };
@@ -27,12 +27,15 @@ use crate::{
 ///
 /// The model has to be the one that made them; its hash is in the file.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(
+    mut_arg("model", multimodal_default),
+    after_help = "\
 Examples:
   perceiverflow decode --model my-model clip.safetensors --head labels --json
   perceiverflow decode --model my-model clip.safetensors --head labels -o clip.vtt
   perceiverflow decode --model my-model clip.safetensors --head video -o clip.mp4 --query-stride 2
-  perceiverflow decode --model my-model clip.safetensors --head audio -o clip.wav")]
+  perceiverflow decode --model my-model clip.safetensors --head audio -o clip.wav"
+)]
 pub(crate) struct Arguments {
     /// A file of latents
     #[arg(value_name = "LATENTS")]

@@ -11,7 +11,7 @@ use perceiverflow::{
 use crate::{
     clips::{ClipArguments, Encoded, Windows},
     interrupt::Interrupt,
-    model::ModelArguments,
+    model::{ModelArguments, multimodal_default},
     output::{WritingArguments, check_file},
 };
 
@@ -19,10 +19,13 @@ use crate::{
 ///
 /// The file is safetensors: latents (W × N × D, float32), time and duration of each window in nanoseconds, and the model's hash.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(
+    mut_arg("model", multimodal_default),
+    after_help = "\
 Examples:
   perceiverflow encode --model my-model clip.mp4 -o clip.safetensors
-  perceiverflow decode --model my-model clip.safetensors --head labels")]
+  perceiverflow decode --model my-model clip.safetensors --head labels"
+)]
 pub(crate) struct Arguments {
     /// A video or sound file
     #[arg(value_name = "INPUT")]

@@ -1,6 +1,6 @@
 //! The options that every command with a model has.
 
-use clap::{Args, ValueEnum};
+use clap::{Arg, Args, ValueEnum};
 use perceiverflow::{
     Result,
     checkpoint::Checkpoint,
@@ -93,11 +93,16 @@ impl TilingArguments {
     }
 }
 
-/// The options of a command whose model has to be named: none is built in for its job.
+/// For `#[command(mut_arg("model", …))]` of the commands whose job a built-in multimodal model does.
+pub(crate) fn multimodal_default(model: Arg) -> Arg {
+    model.required(false).default_value("builtin:av")
+}
+
+/// The options of a command whose model has to be named, unless the command has a default for it.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArguments {
-    /// A folder with config.json and weights, or a Hugging Face id (owner/name or owner/name@revision)
+    /// A folder with config.json and weights, a Hugging Face id (owner/name or owner/name@revision), or builtin:NAME
     #[arg(long, value_name = "MODEL", required = true)]
     model: String,
 

@@ -11,7 +11,7 @@ use perceiverflow::{
 use crate::{
     clips::{ClipArguments, QueryArguments, Windows, push_decoded},
     interrupt::Interrupt,
-    model::ModelArguments,
+    model::{ModelArguments, multimodal_default},
     output::{WritingArguments, check_file},
 };
 
@@ -20,12 +20,15 @@ use crate::{
 /// The result has the model's own size and rates. Fewer queries (--query-stride, --roi) cost less, since what is not asked for is not
 /// computed. Windows that overlap (--stride-frames) are crossfaded.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(
+    mut_arg("model", multimodal_default),
+    after_help = "\
 Examples:
   perceiverflow reconstruct --model deepmind/multimodal-perceiver clip.mp4 -o seen.mp4
   perceiverflow reconstruct --model my-model clip.mp4 -o quick.mp4 --query-stride 4
   perceiverflow reconstruct --model my-model clip.mp4 -o face.mp4 --roi 64,32,96,96
-  perceiverflow reconstruct --model my-model speech.ogg -o heard.wav")]
+  perceiverflow reconstruct --model my-model speech.ogg -o heard.wav"
+)]
 pub(crate) struct Arguments {
     /// A video or sound file
     #[arg(value_name = "INPUT")]

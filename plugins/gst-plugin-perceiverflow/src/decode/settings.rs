@@ -29,8 +29,8 @@ impl Default for Settings {
 }
 
 impl OwnSettings for Settings {
-    const NAMES: &'static str =
-        "Multimodal model that made the latents: a folder with config.json and weights, or a Hub id in the local cache";
+    const MODEL: &'static str = "builtin:av";
+    const NAMES: &'static str = "Multimodal model that made the latents: a folder with config.json and weights, a Hub id in the local cache, or builtin:NAME";
 
     fn properties() -> Vec<glib::ParamSpec> {
         let Self { head, query_stride, labels, .. } = Self::default();

@@ -9,7 +9,9 @@ use crate::settings::OwnSettings;
 pub(crate) struct Settings;
 
 impl OwnSettings for Settings {
-    const NAMES: &'static str = "Multimodal model: a folder with config.json and weights, or a Hub id in the local cache";
+    const MODEL: &'static str = "builtin:av";
+    const NAMES: &'static str =
+        "Multimodal model: a folder with config.json and weights, a Hub id in the local cache, or builtin:NAME";
 
     fn properties() -> Vec<glib::ParamSpec> {
         Vec::new()

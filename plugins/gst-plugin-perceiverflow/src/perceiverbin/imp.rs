@@ -81,7 +81,10 @@ impl ObjectImpl for PerceiverBin {
                     .build(),
                 glib::ParamSpecString::builder("model")
                     .nick("Model")
-                    .blurb("Model of the task: a folder with config.json and weights, or builtin:NAME; optical flow alone has a default")
+                    .blurb(
+                        "Model of the task: a folder with config.json and weights, a Hub id in the local cache, or builtin:NAME; unless it \
+                         is set, builtin:flow for optical flow, builtin:av for classify and autoencode, none for fill-mask",
+                    )
                     .default_value("builtin:flow")
                     .mutable_ready()
                     .build(),

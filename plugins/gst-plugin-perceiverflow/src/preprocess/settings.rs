@@ -9,11 +9,17 @@ use crate::{settings::CHECKED, window_settings::WindowSettings};
 const ARCHITECTURE: &str = "PerceiverForMultimodalAutoencoding";
 
 /// All properties that can be set. Read when the element starts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Settings {
     model: String,
     window_frames: u32,
     windows: WindowSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { model: "builtin:av".into(), window_frames: 0, windows: WindowSettings::default() }
+    }
 }
 
 impl Settings {
@@ -24,7 +30,8 @@ impl Settings {
             glib::ParamSpecString::builder("model")
                 .nick("Model")
                 .blurb(
-                    "Multimodal model, for its configuration: a folder with config.json and weights, or a Hub id in the local cache",
+                    "Multimodal model, for its configuration: a folder with config.json and weights, a Hub id in the local cache, or \
+                     builtin:NAME",
                 )
                 .default_value(&*default.model)
                 .mutable_ready()

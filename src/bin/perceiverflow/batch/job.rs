@@ -17,9 +17,6 @@ use crate::{
     model::{FoldingArguments, TilingArguments},
 };
 
-/// The model where flow is asked for and none is named.
-const USUAL_FLOW_MODEL: &str = "builtin:flow";
-
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Task")]
 pub(super) struct JobArguments {
@@ -27,9 +24,9 @@ pub(super) struct JobArguments {
     #[arg(long, value_enum, required = true)]
     task: Option<Task>,
 
-    /// A folder with config.json and weights, a Hugging Face id (owner/name or owner/name@revision), or builtin:NAME; named for every
-    /// task but flow [default: builtin:flow]
-    #[arg(long, value_name = "MODEL", required_if_eq_any = [("task", "classify"), ("task", "encode"), ("task", "reconstruct")])]
+    /// A folder with config.json and weights, a Hugging Face id (owner/name or owner/name@revision), or builtin:NAME [default:
+    /// builtin:flow for flow, builtin:av for the other tasks]
+    #[arg(long, value_name = "MODEL")]
     model: Option<String>,
 
     /// Keep the flow of every window, flow/ID/000000.flo and on; task flow
@@ -97,7 +94,8 @@ impl JobArguments {
 
     /// The job with its model loaded.
     pub(super) fn open(&self) -> Result<Job> {
-        let checkpoint = self.folding.checkpoint(self.model.as_deref().unwrap_or(USUAL_FLOW_MODEL))?;
+        let usual = if self.task == Some(Task::Flow) { "builtin:flow" } else { "builtin:av" };
+        let checkpoint = self.folding.checkpoint(self.model.as_deref().unwrap_or(usual))?;
         if self.task == Some(Task::Flow) {
             return Ok(Job::Flow {
                 model: Arc::new(OpticalFlow::of(&checkpoint, self.device, self.precision)?),
