@@ -207,3 +207,18 @@ fn sound_does_not_run_ahead_of_a_slow_picture() {
         assert_eq!(stats.get::<u64>(name).unwrap(), 0, "{name}: {stats}");
     }
 }
+
+#[test]
+fn the_built_in_model_knows_black_and_leaves_out_what_does_not_hold() {
+    gst::init().unwrap();
+    gstperceiverflow::plugin_register_static().unwrap();
+    let line = "videotestsrc num-buffers=40 pattern=black ! video/x-raw,width=64,height=48,framerate=25/1 ! perceiverclassify name=labels \
+                ! fakesink sync=false async=false  labels.text_src ! appsink name=out sync=false async=false";
+    let pipeline = gst::parse::launch(line).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let out = pipeline.by_name("out").unwrap().downcast::<gst_app::AppSink>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let told = out.pull_sample().unwrap();
+    let text = String::from_utf8(told.buffer().unwrap().map_readable().unwrap().to_vec()).unwrap();
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert!(text.contains("black") && !text.contains("colour-bars"), "{text}");
+}
