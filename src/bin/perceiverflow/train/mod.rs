@@ -6,7 +6,7 @@ mod classify;
 mod flow;
 mod textures;
 
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{num::NonZeroUsize, ops::ControlFlow, path::PathBuf, thread};
 
 use candle_core::DType;
 use perceiverflow::{
@@ -60,8 +60,9 @@ struct TrainingArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Parts of a step worked on side by side [default: the number of processors]
+    // Of the type of the option that every command has: the parser takes both for one.
     #[arg(long)]
-    threads: Option<usize>,
+    threads: Option<NonZeroUsize>,
     /// auto, cpu, cuda, cuda:N or metal
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
@@ -77,7 +78,7 @@ impl TrainingArgs {
             folder: self.out,
             steps: self.steps,
             batch: self.batch,
-            threads: self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            threads: self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, usize::from),
             rate: self.rate,
             every: self.every,
             seed: self.seed,
