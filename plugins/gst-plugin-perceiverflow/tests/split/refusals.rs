@@ -54,8 +54,8 @@ fn settings_that_the_model_does_not_take() {
     let cases = [
         (format!("perceiverpreprocess model={own} window-frames=3"), ["window-frames", "2, the model's"]),
         (format!("perceiverpreprocess model={flow}"), ["architectures", "PerceiverForMultimodalAutoencoding"]),
-        ("perceiverpreprocess".into(), ["model", "folder"]),
-        ("perceiverencode".into(), ["model", "folder"]),
+        ("perceiverpreprocess model=builtin:nothing".into(), ["builtin:nothing", "builtin:av"]),
+        ("perceiverencode model=builtin:nothing".into(), ["builtin:nothing", "builtin:av"]),
         (format!("perceiverdecode model={own} query-roi=1,2,3"), ["query-roi", "x,y,width,height"]),
         (format!("perceiverdecode model={own} query-roi=5,5,4,4"), ["query-roi", "8x8"]),
         (format!("perceiverdecode model={own} labels-file=/nowhere/at/all"), ["/nowhere/at/all", ""]),
