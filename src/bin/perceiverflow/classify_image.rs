@@ -42,7 +42,7 @@ impl Arguments {
         if self.images.is_empty() && standard_input::is_terminal() {
             misused("classify-image", "give one IMAGE or more, or pipe in a list of paths");
         }
-        let task = ClassifyImage::of(&self.model.checkpoint()?, self.model.device, self.model.precision)?;
+        let task = ClassifyImage::of(&self.model.checkpoint()?, self.model.computing.device, self.model.computing.precision)?;
         let line = |name: &str, labels: &_| self.labels.line(name, None, task.hash(), labels);
         let classify = |pictures: &[&Picture]| task.classify(pictures);
         if self.images.is_empty() {

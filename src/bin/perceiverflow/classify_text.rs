@@ -42,7 +42,7 @@ impl Arguments {
     /// Does the work.
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let (texts, expected) = texts("classify-text", &self.texts);
-        let task = ClassifyText::of(&self.model.checkpoint()?, self.model.device, self.model.precision)?;
+        let task = ClassifyText::of(&self.model.checkpoint()?, self.model.computing.device, self.model.computing.precision)?;
         let truncation = if self.truncate { Truncation::OnlyFirst } else { Truncation::None };
         Batches::new(self.model.batch_size, expected).run(
             texts.map(|text| text.map(|text| Input { name: text.clone(), content: text })),

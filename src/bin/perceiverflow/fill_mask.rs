@@ -54,7 +54,7 @@ impl Arguments {
     /// Does the work.
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let (texts, expected) = texts("fill-mask", &self.texts);
-        let task = FillMask::of(&self.model.checkpoint()?, self.model.device, self.model.precision)?;
+        let task = FillMask::of(&self.model.checkpoint()?, self.model.computing.device, self.model.computing.precision)?;
         let masked = |text: String| Input { name: text.clone(), content: MaskedText { text, spans: self.spans.clone() } };
         Batches::new(self.model.batch_size, expected).run(
             texts.map(|text| text.map(masked)),

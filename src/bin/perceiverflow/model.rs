@@ -11,15 +11,23 @@ use perceiverflow::{
 
 use crate::models::fetch;
 
-/// How a model computes; its results are the same but for rounding.
+/// Where and how a model computes; its results are the same but for rounding.
 #[derive(Args, Debug)]
-pub(crate) struct FoldingArguments {
+pub(crate) struct ComputingArguments {
+    /// Where it runs: auto (the first GPU this build can use, else the processor), cpu, cuda:N or metal
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub(crate) device: DeviceChoice,
+
+    /// Number format of weights and activations: auto, f32, f16 or bf16
+    #[arg(long, value_name = "FORMAT", default_value_t)]
+    pub(crate) precision: Precision,
+
     /// Compute the cross-attentions as published, without the shortcuts for inference: slower, the same result but for rounding
     #[arg(long)]
     no_fold: bool,
 }
 
-impl FoldingArguments {
+impl ComputingArguments {
     /// The checkpoint of a model; one of the Hub is in the cache then.
     pub(crate) fn checkpoint(&self, model: &str) -> Result<Checkpoint> {
         fetch(model)?;
@@ -38,16 +46,8 @@ pub(crate) struct FlowModelArguments {
     #[arg(long, value_name = "MODEL", default_value = "builtin:flow")]
     pub(crate) model: String,
 
-    /// Where it runs: auto (the first GPU this build can use, else the processor), cpu, cuda:N or metal
-    #[arg(long, value_name = "DEVICE", default_value_t)]
-    device: DeviceChoice,
-
-    /// Number format of weights and activations: auto, f32, f16 or bf16
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    precision: Precision,
-
     #[command(flatten)]
-    folding: FoldingArguments,
+    computing: ComputingArguments,
 
     #[command(flatten)]
     tiling: TilingArguments,
@@ -76,7 +76,7 @@ enum Scale {
 
 impl FlowModelArguments {
     pub(crate) fn open(&self) -> Result<OpticalFlow> {
-        OpticalFlow::of(&self.folding.checkpoint(&self.model)?, self.device, self.precision)
+        OpticalFlow::of(&self.computing.checkpoint(&self.model)?, self.computing.device, self.computing.precision)
     }
 
     pub(crate) fn tiling(&self) -> Tiling {
@@ -106,16 +106,8 @@ pub(crate) struct ModelArguments {
     #[arg(long, value_name = "MODEL", required = true)]
     model: String,
 
-    /// Where it runs: auto (the first GPU this build can use, else the processor), cpu, cuda:N or metal
-    #[arg(long, value_name = "DEVICE", default_value_t)]
-    pub(crate) device: DeviceChoice,
-
-    /// Number format of weights and activations: auto, f32, f16 or bf16
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    pub(crate) precision: Precision,
-
     #[command(flatten)]
-    folding: FoldingArguments,
+    pub(crate) computing: ComputingArguments,
 
     /// Inputs in one model call, 1 or more: more of them make better use of a GPU and take more memory
     #[arg(long, value_name = "INPUTS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -130,6 +122,6 @@ impl ModelArguments {
 
     /// The model's checkpoint, as the tasks take it; one of the Hub is in the cache then.
     pub(crate) fn checkpoint(&self) -> Result<Checkpoint> {
-        self.folding.checkpoint(&self.model)
+        self.computing.checkpoint(&self.model)
     }
 }

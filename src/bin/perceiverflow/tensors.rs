@@ -10,15 +10,9 @@ use std::{
 
 use candle_core::{DType, Device, Tensor};
 use clap::Args;
-use perceiverflow::{
-    Error, Result,
-    compute::{DeviceChoice, Precision},
-    formats::write_beside,
-    perceiver::Keep,
-    tasks::RawModel,
-};
+use perceiverflow::{Error, Result, formats::write_beside, perceiver::Keep, tasks::RawModel};
 
-use crate::{model::FoldingArguments, output};
+use crate::{model::ComputingArguments, output};
 
 /// Run a model on raw tensors and compare its results with expected ones
 ///
@@ -67,16 +61,8 @@ pub(crate) struct Arguments {
     #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = name_and_value)]
     arguments: Vec<(String, String)>,
 
-    /// Where it runs: auto (the first GPU this build can use, else the processor), cpu, cuda:N or metal
-    #[arg(long, value_name = "DEVICE", default_value_t)]
-    device: DeviceChoice,
-
-    /// Number format of weights and activations: auto, f32, f16 or bf16
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    precision: Precision,
-
     #[command(flatten)]
-    folding: FoldingArguments,
+    computing: ComputingArguments,
 }
 
 fn name_and_value(text: &str) -> std::result::Result<(String, String), String> {
@@ -102,7 +88,7 @@ impl Arguments {
         }
         let wants = |prefix: &str| self.all || self.compare && expected.keys().any(|name| name.starts_with(prefix));
         let keep = Keep { hidden_states: wants("hidden_states"), attentions: wants("attentions") || wants("cross_attentions") };
-        let model = RawModel::of(&self.folding.checkpoint(&self.model)?, self.device, self.precision)?;
+        let model = RawModel::of(&self.computing.checkpoint(&self.model)?, self.computing.device, self.computing.precision)?;
         let results = model.run(&with_prefix("in."), &self.arguments, keep)?;
         if let Some(path) = &self.output {
             let named = results.iter().map(|(name, tensor)| (format!("out.{name}"), tensor));

@@ -6,7 +6,6 @@ use clap::{Args, ValueEnum};
 use perceiverflow::{
     Result,
     batch::{Clips, Job},
-    compute::{DeviceChoice, Precision},
     tasks::{Autoencode, OpticalFlow},
 };
 
@@ -14,7 +13,7 @@ use crate::{
     clips::{ClipArguments, QueryArguments},
     flow::PairArguments,
     labelling::LabelChoice,
-    model::{FoldingArguments, TilingArguments},
+    model::{ComputingArguments, TilingArguments},
 };
 
 #[derive(Args, Debug)]
@@ -37,21 +36,13 @@ pub(super) struct JobArguments {
     #[arg(long)]
     vtt: bool,
 
-    /// Where the model runs: auto (the first GPU this build can use, else the processor), cpu, cuda:N or metal
-    #[arg(long, value_name = "DEVICE", default_value_t)]
-    device: DeviceChoice,
-
-    /// Number format of weights and activations: auto, f32, f16 or bf16
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    precision: Precision,
+    #[command(flatten)]
+    computing: ComputingArguments,
 
     /// Windows in one model call, of any files, 1 or more; of every task but flow. More make better use of a GPU and take more memory;
     /// the results round otherwise
     #[arg(long, value_name = "WINDOWS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     batch_size: u32,
-
-    #[command(flatten)]
-    folding: FoldingArguments,
 
     #[command(flatten)]
     pairs: PairArguments,
@@ -95,17 +86,17 @@ impl JobArguments {
     /// The job with its model loaded.
     pub(super) fn open(&self) -> Result<Job> {
         let usual = if self.task == Some(Task::Flow) { "builtin:flow" } else { "builtin:av" };
-        let checkpoint = self.folding.checkpoint(self.model.as_deref().unwrap_or(usual))?;
+        let checkpoint = self.computing.checkpoint(self.model.as_deref().unwrap_or(usual))?;
         if self.task == Some(Task::Flow) {
             return Ok(Job::Flow {
-                model: Arc::new(OpticalFlow::of(&checkpoint, self.device, self.precision)?),
+                model: Arc::new(OpticalFlow::of(&checkpoint, self.computing.device, self.computing.precision)?),
                 tiling: self.tiling.tiling(),
                 frame_distance: self.pairs.frame_distance as usize,
                 inference_interval: u64::from(self.pairs.inference_interval),
                 fields: self.flo,
             });
         }
-        let model = Arc::new(Autoencode::of(&checkpoint, self.device, self.precision)?);
+        let model = Arc::new(Autoencode::of(&checkpoint, self.computing.device, self.computing.precision)?);
         let clips = Clips { model, cutting: self.clips.cutting(), batch_size: self.batch_size as usize };
         Ok(match self.task {
             Some(Task::Reconstruct) => Job::Reconstruct { clips, queries: self.queries.queries() },

@@ -6,13 +6,13 @@ mod report;
 use clap::Args;
 use perceiverflow::{
     Result,
-    compute::{DeviceChoice, Precision, product_peak},
+    compute::{DeviceChoice, product_peak},
     perceiver::{Cost, Folding},
     tasks::Trial,
 };
 
 use self::report::Report;
-use crate::{model::FoldingArguments, models::picture, output};
+use crate::{model::ComputingArguments, models::picture, output};
 
 /// Sides of the square matrices whose product's speed is the peak.
 const PEAK_SIDES: [usize; 2] = [2048, 4096];
@@ -33,16 +33,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MODEL", default_value = "builtin:flow")]
     model: String,
 
-    /// Where it runs: auto (the first GPU this build can use, else the processor), cpu, cuda:N or metal
-    #[arg(long, value_name = "DEVICE", default_value_t)]
-    device: DeviceChoice,
-
-    /// Number format of weights and activations: auto, f32, f16 or bf16
-    #[arg(long, value_name = "FORMAT", default_value_t)]
-    precision: Precision,
-
     #[command(flatten)]
-    folding: FoldingArguments,
+    computing: ComputingArguments,
 
     /// Calls that are timed, after one that is not
     #[arg(long, value_name = "CALLS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
@@ -59,9 +51,9 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(crate) fn run(&self) -> Result<()> {
-        let checkpoint = self.folding.checkpoint(&self.model)?;
+        let checkpoint = self.computing.checkpoint(&self.model)?;
         let picture = picture(&checkpoint);
-        let trial = Trial::of(&checkpoint, self.device, self.precision, picture)?;
+        let trial = Trial::of(&checkpoint, self.computing.device, self.computing.precision, picture)?;
         // The first call reads the weights from the disk and prepares what all calls share.
         let first = trial.call()?;
         let calls = match self.flops {
@@ -70,17 +62,17 @@ impl Arguments {
         };
         let memory = memory::peak();
         // A GPU computes the published form.
-        let folding = if trial.device().is_cpu() { self.folding.folding() } else { Folding::Off };
+        let folding = if trial.device().is_cpu() { self.computing.folding() } else { Folding::Off };
         let architecture = checkpoint.config().architectures.first().map_or("", String::as_str);
         let cost = |folding| Cost::with_folding(checkpoint.config(), architecture, picture, folding);
         let mut peak = 0f64;
         for side in PEAK_SIDES.iter().filter(|_| !self.flops) {
-            peak = peak.max(product_peak(trial.device(), self.precision.dtype(), *side)?);
+            peak = peak.max(product_peak(trial.device(), self.computing.precision.dtype(), *side)?);
         }
         let report = Report {
             model: self.model.clone(),
-            device: if trial.device().is_cpu() { DeviceChoice::Cpu } else { self.device }.to_string(),
-            precision: self.precision.to_string(),
+            device: if trial.device().is_cpu() { DeviceChoice::Cpu } else { self.computing.device }.to_string(),
+            precision: self.computing.precision.to_string(),
             threads: rayon::current_num_threads(),
             folded: folding == Folding::Auto,
             calls,

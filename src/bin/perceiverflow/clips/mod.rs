@@ -93,6 +93,6 @@ impl QueryArguments {
 impl ModelArguments {
     /// The multimodal model.
     pub(crate) fn open_multimodal(&self) -> Result<Autoencode> {
-        Autoencode::of(&self.checkpoint()?, self.device, self.precision)
+        Autoencode::of(&self.checkpoint()?, self.computing.device, self.computing.precision)
     }
 }

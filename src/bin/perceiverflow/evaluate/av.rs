@@ -65,7 +65,7 @@ pub(crate) struct AvArguments {
 
 impl AvArguments {
     pub(super) fn run(&self) -> Result<()> {
-        let model = Autoencode::of(&self.model.checkpoint()?, self.model.device, self.model.precision)?;
+        let model = Autoencode::of(&self.model.checkpoint()?, self.model.computing.device, self.model.computing.precision)?;
         #[cfg(feature = "video-file")]
         if !self.files.is_empty() {
             let of = |path: &PathBuf| CleanFile::of(path, &model, &self.clips, &self.model);

@@ -48,10 +48,10 @@ impl ClassifyArguments {
     pub(super) fn run(&self) -> Result<()> {
         let checkpoint = self.model.checkpoint()?;
         let (classifier, endings) = if ClassifyTask::takes_pictures(checkpoint.config())? {
-            let model = ClassifyImage::of(&checkpoint, self.model.device, self.model.precision)?;
+            let model = ClassifyImage::of(&checkpoint, self.model.computing.device, self.model.computing.precision)?;
             (Classifier::Pictures(Box::new(model)), &PICTURES[..])
         } else {
-            let model = Autoencode::of(&checkpoint, self.model.device, self.model.precision)?;
+            let model = Autoencode::of(&checkpoint, self.model.computing.device, self.model.computing.precision)?;
             (Classifier::Clips(Box::new(model)), &CLIPS[..])
         };
         let files = LabelledFiles::find(&self.data, endings)?;
