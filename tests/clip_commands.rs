@@ -1,13 +1,12 @@
 //! `classify`, `reconstruct`, `encode` and `decode` on a rendered clip, with the tiny multimodal model of the fixtures.
 #![cfg(all(feature = "cli", feature = "video-file"))]
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-    time::Duration,
-};
+mod place;
+
+use std::{path::Path, time::Duration};
 
 use perceiverflow::video_file::{Media, MediaReader};
+use place::Place;
 use serde_json::Value;
 
 /// Windows are 2 frames of 8 x 8 and 640 samples. The number of samples is in no tensor's shape.
@@ -15,67 +14,32 @@ const SAMPLE_RATE: u32 = 8000;
 const WINDOW: f64 = 0.08;
 const FRAMES: usize = 25;
 
-struct Place {
-    folder: tempfile::TempDir,
+/// A folder with a model of 25 frames a second and a clip of one second, 24 frames a second, with sound.
+fn place() -> Place {
+    let place = Place::empty();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/multimodal_autoencoding");
+    std::fs::create_dir(place.path("model")).unwrap();
+    std::fs::copy(fixture.join("model.safetensors"), place.path("model/model.safetensors")).unwrap();
+    let mut config: Value = serde_json::from_slice(&std::fs::read(fixture.join("config.json")).unwrap()).unwrap();
+    config["audio_samples_per_frame"] = 320.into();
+    config["multimodal"] = serde_json::json!({ "sample_rate": SAMPLE_RATE });
+    std::fs::write(place.path("model/config.json"), config.to_string()).unwrap();
+    let clip = place.text("clip.mp4");
+    place.well(&["scene", &clip, "--size", "64x48", "--frames", "24", "--rate", "24", "-q"]);
+    place
 }
 
-impl Place {
-    /// A folder with a model of 25 frames a second and a clip of one second, 24 frames a second, with sound.
-    fn new() -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/multimodal_autoencoding");
-        std::fs::create_dir(place.path("model")).unwrap();
-        std::fs::copy(fixture.join("model.safetensors"), place.path("model/model.safetensors")).unwrap();
-        let mut config: Value = serde_json::from_slice(&std::fs::read(fixture.join("config.json")).unwrap()).unwrap();
-        config["audio_samples_per_frame"] = 320.into();
-        config["multimodal"] = serde_json::json!({ "sample_rate": SAMPLE_RATE });
-        std::fs::write(place.path("model/config.json"), config.to_string()).unwrap();
-        let clip = place.text("clip.mp4");
-        place.well(&["scene", &clip, "--size", "64x48", "--frames", "24", "--rate", "24", "-q"]);
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_perceiverflow"));
-        command.args(arguments).stdin(Stdio::null());
-        command.output().unwrap()
-    }
-
-    /// Runs a command that succeeds; its standard output.
-    fn well(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Runs a command that fails with this exit code; its standard error.
-    fn badly(&self, code: i32, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
-        stderr
-    }
-
-    /// The frames' times and sizes, and how many samples, of a file.
-    fn content(&self, name: &str) -> (Vec<(Duration, usize, usize)>, usize) {
-        let mut reader = MediaReader::open(self.path(name), SAMPLE_RATE).unwrap();
-        let (mut frames, mut samples) = (Vec::new(), 0);
-        while let Some(media) = reader.next_media().unwrap() {
-            match media {
-                Media::Frame(frame) => frames.push((frame.time, frame.picture.width(), frame.picture.height())),
-                Media::Audio(chunk) => samples += chunk.samples.len(),
-            }
+/// The frames' times and sizes, and how many samples, of a file.
+fn content(place: &Place, name: &str) -> (Vec<(Duration, usize, usize)>, usize) {
+    let mut reader = MediaReader::open(place.path(name), SAMPLE_RATE).unwrap();
+    let (mut frames, mut samples) = (Vec::new(), 0);
+    while let Some(media) = reader.next_media().unwrap() {
+        match media {
+            Media::Frame(frame) => frames.push((frame.time, frame.picture.width(), frame.picture.height())),
+            Media::Audio(chunk) => samples += chunk.samples.len(),
         }
-        (frames, samples)
     }
+    (frames, samples)
 }
 
 fn json_lines(text: &str) -> Vec<Value> {
@@ -84,7 +48,7 @@ fn json_lines(text: &str) -> Vec<Value> {
 
 #[test]
 fn latents_of_yesterday_say_what_is_said_today() {
-    let place = Place::new();
+    let place = place();
     let (model, clip, latents) = (place.text("model"), place.text("clip.mp4"), place.text("clip.safetensors"));
     let live = json_lines(&place.well(&["classify", "--model", &model, &clip, "--json"]));
     assert_eq!(live.len(), FRAMES.div_ceil(2));
@@ -117,7 +81,7 @@ fn latents_of_yesterday_say_what_is_said_today() {
 
 #[test]
 fn cues_and_lines_by_name() {
-    let place = Place::new();
+    let place = place();
     let (model, clip, latents) = (place.text("model"), place.text("clip.mp4"), place.text("clip.safetensors"));
     place.well(&["classify", "--model", &model, &clip, "--vtt", &place.text("live.vtt"), "--top-k", "1"]);
     place.well(&["encode", "--model", &model, &clip, "-o", &latents]);
@@ -140,7 +104,7 @@ fn cues_and_lines_by_name() {
 
 #[test]
 fn a_broken_input_does_not_stop_the_others() {
-    let place = Place::new();
+    let place = place();
     let (model, clip, broken) = (place.text("model"), place.text("clip.mp4"), place.text("broken.mp4"));
     std::fs::write(&broken, "no video").unwrap();
     let output = place.run(&["classify", "--model", &model, "--json", &broken, &clip]);
@@ -151,14 +115,14 @@ fn a_broken_input_does_not_stop_the_others() {
 
 #[test]
 fn video_and_sound_there_and_back() {
-    let place = Place::new();
+    let place = place();
     let (model, clip, latents) = (place.text("model"), place.text("clip.mp4"), place.text("clip.safetensors"));
     let reconstruct = |output: &str, more: &[&str]| {
         let output = place.text(output);
         place.well(&[&["reconstruct", "--model", &model, &clip, "-o", &output][..], more].concat())
     };
     reconstruct("whole.mkv", &[]);
-    let (frames, samples) = place.content("whole.mkv");
+    let (frames, samples) = content(&place, "whole.mkv");
     assert_eq!(frames.len(), FRAMES);
     for (number, (time, width, height)) in frames.iter().enumerate() {
         assert_eq!((*width, *height), (8, 8));
@@ -166,10 +130,10 @@ fn video_and_sound_there_and_back() {
     }
     assert!(samples.abs_diff(SAMPLE_RATE as usize) <= 640, "{samples} samples");
     reconstruct("few.mkv", &["--query-stride", "2", "--roi", "0,4,8,4", "--stride-frames", "1"]);
-    let (few, _) = place.content("few.mkv");
+    let (few, _) = content(&place, "few.mkv");
     assert!(few.len() == FRAMES && few.iter().all(|(_, width, height)| (*width, *height) == (4, 2)), "{few:?}");
     reconstruct("heard.wav", &[]);
-    let (none, samples) = place.content("heard.wav");
+    let (none, samples) = content(&place, "heard.wav");
     assert!(none.is_empty() && samples.abs_diff(SAMPLE_RATE as usize) <= 640, "{samples} samples");
 
     place.well(&["encode", "--model", &model, &clip, "-o", &latents]);
@@ -177,7 +141,7 @@ fn video_and_sound_there_and_back() {
     let bytes = |name: &str| std::fs::read(place.path(name)).unwrap();
     assert_eq!(bytes("later.wav"), bytes("heard.wav"), "the same numbers, whenever they are asked for");
     place.well(&["decode", "--model", &model, &latents, "--head", "video", "-o", &place.text("later.mkv")]);
-    assert_eq!(place.content("later.mkv").0.len(), FRAMES);
+    assert_eq!(content(&place, "later.mkv").0.len(), FRAMES);
 
     reconstruct("heard.ogg", &["--batch-size", "3"]);
     let sound_only = place.text("heard.wav");
