@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::Activation;
-use crate::error::{Error, Result};
+use crate::{
+    compute::Search,
+    error::{Error, Result},
+};
 
 /// The configuration of every model of the family. Names and defaults are those of Hugging Face's `PerceiverConfig`; fields a file
 /// lacks take them, fields unknown here are kept out.
@@ -119,6 +122,10 @@ pub struct FlowConfig {
     pub patch: usize,
     /// Feature channels after the linear layer over the stacked neighbourhoods.
     pub out_channels: usize,
+    /// The largest whole-pixel shift whose matching costs stand beside the stacked neighbourhoods ([`Search`](crate::compute::Search)); 0 for
+    /// none. Asks for an even `patch`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub search: usize,
     /// Fourier bands of an axis.
     pub num_bands: usize,
     /// Whether the decoder's cross-attention adds its query.
@@ -139,6 +146,7 @@ impl Default for FlowConfig {
         Self {
             patch: 1,
             out_channels: 64,
+            search: 0,
             num_bands: 64,
             use_query_residual: false,
             decoder_widening_factor: 1,
@@ -153,6 +161,15 @@ impl FlowConfig {
     fn is_published(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Where the two frames look for each other, if they do.
+    pub fn search(&self) -> Option<Search> {
+        (self.search > 0).then_some(Search { patch: self.patch, reach: self.search })
+    }
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// What the published image classifiers fix in code. The default is those models. The learned one takes the size of its images from
@@ -417,6 +434,9 @@ impl PerceiverConfig {
         }
         if let Some((name, threshold)) = multimodal.thresholds.iter().find(|(_, at)| !(0.0..=1.0).contains(*at)) {
             return Err(Error::config("multimodal.thresholds", format!("{threshold} for {name}"), "0 to 1"));
+        }
+        if flow.search > 16 || (flow.search > 0 && !flow.patch.is_multiple_of(2)) {
+            return Err(Error::config("optical_flow.search", flow.search, "0 to 16, and 0 where optical_flow.patch is odd"));
         }
         if flow.halvings.is_empty() || flow.halvings.iter().any(|&halvings| halvings > 8) {
             let given = format!("{:?}", flow.halvings);

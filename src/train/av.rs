@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{AvScores, Task, Trainer, trainer::VALIDATION};
+use super::{AvScores, Task, Trainer, Variables, local::begin_near_by, trainer::VALIDATION};
 use crate::{
     error::{Error, Result},
     perceiver::{
@@ -35,12 +35,12 @@ pub struct AvTask {
 }
 
 /// Pixels and patches of sound that are asked for in a step: the others of the window cost nothing.
-const PIXELS: usize = 96;
-const PATCHES: usize = 12;
+const PIXELS: usize = 384;
+const PATCHES: usize = 16;
 /// How much the mean squared errors of levels and samples and the cross entropy of the labels count. The labels are what the model is
 /// asked for most, and the last to be learnt.
-const VIDEO_WEIGHT: f64 = 6.0;
-const AUDIO_WEIGHT: f64 = 2.0;
+const VIDEO_WEIGHT: f64 = 20.0;
+const AUDIO_WEIGHT: f64 = 4.0;
 const LABEL_WEIGHT: f64 = 3.0;
 
 /// Windows in one call of the model while thresholds are chosen.
@@ -122,6 +122,10 @@ impl Task for AvTask {
 
     fn model(&self, weights: &Weights<'_>) -> Result<PerceiverForMultimodalAutoencoding> {
         PerceiverForMultimodalAutoencoding::new(&self.config, weights)
+    }
+
+    fn begin(&self, variables: &Variables) -> Result<()> {
+        begin_near_by(&self.config, variables)
     }
 
     fn batch(&self, seed: u64, numbers: Range<u64>, device: &Device) -> Result<AvBatch> {

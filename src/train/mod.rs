@@ -9,6 +9,7 @@ mod examples;
 mod flow;
 mod label_score;
 mod labelled_files;
+mod local;
 mod log_spectrum;
 mod optimiser;
 mod pairs;

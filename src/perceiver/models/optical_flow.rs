@@ -4,6 +4,7 @@ use candle_core::Tensor;
 
 use super::{ForwardOptions, ModelOutput, PerceiverModel};
 use crate::{
+    compute::Search,
     error::{Error, Result},
     perceiver::{
         Block, FlowConfig, Inputs, PerceiverConfig, PositionArguments, Stage, Weights,
@@ -15,10 +16,14 @@ use crate::{
 /// Channels of a pixel as the model takes it: its 3×3 neighbourhood in RGB, ordered (row, column, colour).
 pub const NEIGHBOURHOOD_CHANNELS: usize = 27;
 
+/// Where the pixel's own colours stand in its neighbourhood.
+const CENTRE: usize = 12;
+
 /// Two frames in, one vector for each pixel out.
 #[derive(Clone, Debug)]
 pub struct PerceiverForOpticalFlow {
     preprocessor: ImagePreprocessor,
+    search: Option<Search>,
     perceiver: PerceiverModel,
     decoder: OpticalFlowDecoder,
 }
@@ -30,6 +35,7 @@ impl PerceiverForOpticalFlow {
     /// When a tensor is missing or has another shape, or the configuration does not fit together.
     pub fn new(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Self> {
         let FlowConfig { patch, out_channels, num_bands, .. } = config.optical_flow;
+        let search = config.optical_flow.search();
         let weights = weights.pp("perceiver");
         let image = ImageOptions {
             prep_type: PrepType::Patches,
@@ -37,7 +43,8 @@ impl PerceiverForOpticalFlow {
             temporal_downsample: 2,
             out_channels,
             conv_after_patching: true,
-            conv_after_patching_in_channels: 2 * NEIGHBOURHOOD_CHANNELS * patch * patch,
+            conv_after_patching_in_channels: 2 * NEIGHBOURHOOD_CHANNELS * patch * patch
+                + search.map_or(0, |search| search.channels()),
             positions: PositionArguments::fourier(num_bands, config.train_size),
             ..Default::default()
         };
@@ -58,6 +65,7 @@ impl PerceiverForOpticalFlow {
             perceiver: PerceiverModel::behind(config, preprocessor.num_channels(), &weights)?,
             decoder: OpticalFlowDecoder::new(config, decoder, &weights.pp("decoder"))?,
             preprocessor,
+            search,
         })
     }
 
@@ -67,7 +75,11 @@ impl PerceiverForOpticalFlow {
     /// For other shapes.
     pub fn preprocess(&self, frames: &Tensor) -> Result<Block> {
         match frames.dims() {
-            [_, 2, NEIGHBOURHOOD_CHANNELS, _, _] => self.preprocessor.forward(frames, false),
+            [_, 2, NEIGHBOURHOOD_CHANNELS, _, _] => {
+                let pixels = || frames.narrow(2, CENTRE, 3);
+                let matches = self.search.map(|search| search.matches(&pixels()?)).transpose()?;
+                self.preprocessor.forward_beside(frames, matches.as_ref(), false)
+            }
             other => Err(Error::tensor("inputs", other, "B, 2, 27, Y, X: two frames of 3x3 neighbourhoods")),
         }
     }

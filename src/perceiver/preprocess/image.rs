@@ -1,6 +1,6 @@
 //! Images and video to tokens: `PerceiverImagePreprocessor` (Perceiver IO, sections 4.2 and 4.4).
 
-use candle_core::{DType, Module, Tensor};
+use candle_core::{D, DType, Module, Tensor};
 use candle_nn::{Conv2d, Conv2dConfig};
 use serde::Deserialize;
 
@@ -163,7 +163,15 @@ impl ImagePreprocessor {
     /// # Errors
     /// When the image does not fit the options.
     pub fn forward(&self, images: &Tensor, interpolate: bool) -> Result<Block> {
-        let features = self.features(&images.to_dtype(DType::F32)?)?;
+        self.forward_beside(images, None, interpolate)
+    }
+
+    /// The same with more channels for each patch, B × Y/s × X/s × channels, behind its pixels and before the linear layer.
+    ///
+    /// # Errors
+    /// When the image or the channels do not fit the options.
+    pub fn forward_beside(&self, images: &Tensor, more: Option<&Tensor>, interpolate: bool) -> Result<Block> {
+        let features = self.features(&images.to_dtype(DType::F32)?, more)?;
         let dims = features.dims();
         let (b, grid, channels) = (dims[0], &dims[1..dims.len() - 1], dims[dims.len() - 1]);
         let positions = self.positions.grid(grid, interpolate, features.dtype(), features.device())?;
@@ -173,7 +181,7 @@ impl ImagePreprocessor {
     }
 
     /// B × grid × feature channels.
-    fn features(&self, images: &Tensor) -> Result<Tensor> {
+    fn features(&self, images: &Tensor, more: Option<&Tensor>) -> Result<Tensor> {
         let channels_last = |x: Tensor| -> Result<Tensor> { Ok(x.permute((0, 2, 3, 1))?.contiguous()?) };
         let flat = || Error::tensor("image", images.dims(), "B, C, Y, X with a convolution");
         match &self.stem {
@@ -183,6 +191,7 @@ impl ImagePreprocessor {
             Stem::Patches(linear) => {
                 let patches = space_to_depth(images, self.options.temporal_downsample, self.options.spatial_downsample)?;
                 let patches = if patches.rank() == 5 && patches.dim(1)? == 1 { patches.squeeze(1)? } else { patches };
+                let patches = more.map_or_else(|| Ok(patches.clone()), |more| Tensor::cat(&[&patches, more], D::Minus1))?;
                 match linear {
                     Some(linear) => Ok(linear.forward(&patches)?),
                     None => Ok(patches),
