@@ -1,6 +1,6 @@
 //! How well two pictures match at every small shift: the cost volume of stereo and flow (Hosni et al. 2013; Sun et al. 2018, section 3).
 
-use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{lanes::sum, rows, softmax::softmax_row, vectorise::vectorised};
@@ -48,9 +48,34 @@ impl Search {
                 self.patch
             )
         }
-        // There is no such kernel for other devices; beside a model's call the way over the processor is short.
-        let here = frames.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.contiguous()?;
-        here.apply_op1_no_bwd(self)?.to_device(frames.device())
+        let frames = frames.to_dtype(DType::F32)?;
+        if rows::served(&frames) { frames.contiguous()?.apply_op1_no_bwd(self) } else { self.plain(&frames) }
+    }
+
+    /// The same in tensor operations.
+    fn plain(&self, frames: &Tensor) -> Result<Tensor> {
+        let (b, _, _, height, width) = frames.dims5()?;
+        let (first, second, reach) = (frames.get_on_dim(1, 0)?, frames.get_on_dim(1, 1)?, self.reach);
+        let second = second.pad_with_same(2, reach, reach)?.pad_with_same(3, reach, reach)?;
+        let costs = (0..=2 * reach).flat_map(|down| (0..=2 * reach).map(move |across| (down, across))).map(|(down, across)| {
+            let there = second.narrow(2, down, height)?.narrow(3, across, width)?;
+            (&first - there)?.abs()?.mean_keepdim(1)?.avg_pool2d(self.patch / 2)
+        });
+        let costs = Tensor::cat(&costs.collect::<Result<Vec<_>>>()?, 1)?;
+        // Means over windows of so many cells, every `step`-th, as multiples of what a shift costs on average; channels last.
+        let relative = |size: usize, before: usize, step: usize| -> Result<Tensor> {
+            let behind = size - 1 - before;
+            let padded = costs.pad_with_same(2, before, behind)?.pad_with_same(3, before, behind)?;
+            let costs = padded.avg_pool2d_with_stride((size, size), (step, step))?.permute((0, 2, 3, 1))?.contiguous()?;
+            costs.broadcast_div(&(costs.mean_keepdim(D::Minus1)? + f64::from(NOISE))?)
+        };
+        let norm = (self.shifts() as f64).sqrt();
+        let shares = |costs: &Tensor| candle_nn::ops::softmax(&(costs * f64::from(-DECISION))?, D::Minus1)? * norm;
+        let (fine, coarse) = (shares(&relative(3, 1, 1)?)?, relative(6, 2, 2)?);
+        let (rows, columns) = (height / self.patch, width / self.patch);
+        let fine = fine.reshape(vec![b, rows, 2, columns, 2, self.shifts()])?.permute(vec![0, 1, 3, 2, 4, 5])?;
+        let fine = fine.reshape((b, rows, columns, 4 * self.shifts()))?;
+        Tensor::cat(&[fine, shares(&coarse)?, (coarse - 1.0)?], D::Minus1)
     }
 }
 
@@ -205,6 +230,8 @@ fn share(costs: &[f32], shares: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
 
     const SEARCH: Search = Search { patch: 4, reach: 2 };
@@ -242,6 +269,16 @@ mod tests {
                 assert!(best < -0.99 && others.clone().all(|cost| cost > -0.5), "{values:?}");
             }
         }
+    }
+
+    #[test]
+    fn kernel_equals_the_plain_form() {
+        let frames = moved(12, 20, [1, 0]).broadcast_as((3, 2, 3, 12, 20)).unwrap().contiguous().unwrap();
+        let frames = (frames + Tensor::randn(0f32, 0.2, (3, 2, 3, 12, 20), &Device::Cpu).unwrap()).unwrap();
+        let (ours, plain) = (SEARCH.matches(&frames).unwrap(), SEARCH.plain(&frames).unwrap());
+        assert_eq!(ours.dims(), plain.dims());
+        let off = (ours - plain).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+        assert!(off < 1e-4, "{off}");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor, Var};
 
 use super::Variables;
 use crate::{
@@ -21,12 +21,15 @@ const PLACE: f32 = 1.5;
 const MODALITY: f32 = 1.0;
 /// First weights of queries and keys on places, and on the modality.
 const PLACE_GAIN: f32 = 1.4;
+/// The same on the places themselves, which lead their Fourier features: those alone take the first and the last of two tokens for one.
+const LEADING_GAIN: f32 = 2.8;
 const MODALITY_GAIN: f32 = 2.5;
 /// What the first weights of layers between reading and answering are multiplied with, so that the places outlast them.
-const CALM: f64 = 0.3;
+const CALM: f32 = 0.3;
 
 /// One modality: where its tokens are, as the encoder and as the decoder write it.
 struct Places {
+    axes: usize,
     /// Channels of a token before its place.
     features: usize,
     /// Cells × Fourier features.
@@ -37,6 +40,11 @@ struct Places {
 impl Places {
     fn channels(&self) -> usize {
         self.tokens.first().map_or(0, Vec::len)
+    }
+
+    /// The encoder's first weight on a channel of the place.
+    fn gain(&self, channel: usize) -> f32 {
+        if channel < self.axes { LEADING_GAIN } else { PLACE_GAIN }
     }
 
     /// Cells of `grid` tokens along each axis, over `outputs` queries along each.
@@ -55,6 +63,7 @@ impl Places {
             Ok(FourierPositions::new(options)?.encode(&places)?.squeeze(0)?.to_vec2()?)
         };
         Ok(Self {
+            axes: grid.len(),
             features,
             // From −1 to 1, both of them.
             tokens: encode(of_tokens, &|axis, at| 2.0 * at as f32 / (grid[axis].max(2) - 1) as f32 - 1.0)?,
@@ -102,19 +111,16 @@ pub(super) fn begin_near_by(config: &PerceiverConfig, variables: &Variables) -> 
     if !single || layout.end > width || image.tokens.len() + audio.tokens.len() > config.num_latents {
         return Ok(());
     }
-    let mut values: BTreeMap<String, Tensor> = variables.tensors();
-    let mut change = |name: &str, change: &dyn Fn(&mut [Vec<f32>])| -> Result<()> {
-        if let Some(tensor) = values.get(name) {
-            let mut rows = tensor.to_vec2::<f32>()?;
-            change(&mut rows);
-            let flat: Vec<f32> = rows.concat();
-            values.insert(name.to_owned(), Tensor::from_vec(flat, tensor.shape().clone(), tensor.device())?);
-        }
-        Ok(())
+    let variables: BTreeMap<String, Var> = variables.all().into_iter().collect();
+    let change = |name: &str, change: &dyn Fn(&mut [Vec<f32>])| -> Result<()> {
+        let Some(variable) = variables.get(name) else { return Ok(()) };
+        let mut rows = variable.to_vec2::<f32>()?;
+        change(&mut rows);
+        Ok(variable.set(&Tensor::from_vec(rows.concat(), variable.shape().clone(), variable.device())?)?)
     };
     change("perceiver.embeddings.latents", &|rows| layout.latents(rows, &image, &audio))?;
     let reading = "perceiver.encoder.cross_attention.attention.self";
-    change(&format!("{reading}.query.weight"), &|rows| layout.reading_queries(rows))?;
+    change(&format!("{reading}.query.weight"), &|rows| layout.reading_queries(rows, &image, &audio))?;
     change(&format!("{reading}.key.weight"), &|rows| layout.reading_keys(rows, &image, &audio))?;
     let answering = "perceiver.decoder.decoder.decoding_cross_attention.attention.self";
     change(&format!("{answering}.query.weight"), &|rows| layout.answering(rows, true))?;
@@ -127,16 +133,16 @@ pub(super) fn begin_near_by(config: &PerceiverConfig, variables: &Variables) -> 
             })?;
         }
     }
-    for (name, tensor) in &mut values {
-        let writes = name.ends_with("attention.output.dense.weight") || name.ends_with("mlp.dense2.weight");
-        if name.starts_with("perceiver.encoder.") && writes {
-            let mut rows =
-                (tensor.to_dtype(DType::F32)? * if name.contains("self_attends") { CALM } else { 1.0 })?.to_vec2::<f32>()?;
-            rows[..layout.kept].iter_mut().for_each(|row| row.fill(0.0));
-            *tensor = Tensor::from_vec(rows.concat(), tensor.shape().clone(), tensor.device())?;
+    for name in variables.keys().filter(|name| name.starts_with("perceiver.encoder.")) {
+        if name.ends_with("attention.output.dense.weight") || name.ends_with("mlp.dense2.weight") {
+            let share = if name.contains("self_attends") { CALM } else { 1.0 };
+            change(name, &|rows| {
+                rows.iter_mut().flatten().for_each(|weight| *weight *= share);
+                rows[..layout.kept].iter_mut().for_each(|row| row.fill(0.0));
+            })?;
         }
     }
-    variables.set(|name| values.get(name).cloned())
+    Ok(())
 }
 
 /// Last channels of a padding that tell the modality: as many as the widest modality has at least.
@@ -177,10 +183,12 @@ impl Layout {
     }
 
     /// The encoder's queries: the latents' places as tokens write them.
-    fn reading_queries(&self, rows: &mut [Vec<f32>]) {
-        for (channel, row) in rows.iter_mut().enumerate().take(self.end).skip(self.image) {
-            row.fill(0.0);
-            row[channel] = PLACE_GAIN;
+    fn reading_queries(&self, rows: &mut [Vec<f32>], image: &Places, audio: &Places) {
+        for (places, slot) in [(image, self.image), (audio, self.audio)] {
+            for (channel, row) in rows[slot..].iter_mut().enumerate().take(places.channels()) {
+                row.fill(0.0);
+                row[slot + channel] = places.gain(channel);
+            }
         }
         rows[self.sign].fill(0.0);
         rows[self.sign][self.sign] = MODALITY_GAIN;
@@ -191,7 +199,7 @@ impl Layout {
         for (places, slot) in [(image, self.image), (audio, self.audio)] {
             for (channel, row) in rows[slot..].iter_mut().enumerate().take(places.channels()) {
                 row.fill(0.0);
-                row[places.features + channel] = PLACE_GAIN;
+                row[places.features + channel] = places.gain(channel);
             }
         }
         mark(&mut rows[self.sign], marks("input_preprocessor"));
@@ -217,4 +225,86 @@ fn mark(row: &mut [f32], marks: usize) {
     let from = row.len() - marks;
     row.fill(0.0);
     row[from..].fill(MODALITY_GAIN / marks as f32 * 2.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::DType;
+
+    use super::*;
+    use crate::perceiver::{
+        Keep, MultimodalConfig,
+        models::{MultimodalInputs, PerceiverForMultimodalAutoencoding},
+    };
+
+    /// Two tokens of time, three by three places, and four of sound.
+    fn config(num_latents: usize) -> PerceiverConfig {
+        PerceiverConfig {
+            num_latents,
+            d_latents: 96,
+            qk_channels: Some(96),
+            v_channels: Some(96),
+            num_blocks: 1,
+            num_self_attends_per_block: 2,
+            num_self_attention_heads: 4,
+            num_cross_attention_heads: 1,
+            initializer_range: 0.1,
+            num_frames: 4,
+            image_size: 3,
+            samples_per_patch: 8,
+            audio_samples_per_frame: 8,
+            output_shape: vec![1, 4, 12, 12],
+            output_num_channels: 16,
+            label_trainable_num_channels: 60,
+            id2label: Some([("0".to_owned(), "black".to_owned())].into()),
+            multimodal: MultimodalConfig {
+                patch: 4,
+                frames_per_patch: 2,
+                out_channels: Some(40),
+                image_num_bands: 3,
+                audio_num_bands: 3,
+                audio_resolution: Some(4),
+                query_resolution: Some([2, 3, 3]),
+                decoder_num_heads: 1,
+                use_query_residual: true,
+                ..Default::default()
+            },
+            ..Default::default()
+        }
+    }
+
+    /// For the window's latents, the token each reads most, and for some outputs the latent that answers most.
+    fn nearest(num_latents: usize) -> (Vec<u32>, Vec<u32>) {
+        let config = config(num_latents);
+        let variables = Variables::new(4, &Device::Cpu);
+        let weights = variables.weights(config.initializer_range);
+        let model = PerceiverForMultimodalAutoencoding::new(&config, &weights).unwrap();
+        begin_near_by(&config, &variables).unwrap();
+        let image = Tensor::rand(0f32, 1.0, (1, 4, 3, 12, 12), &Device::Cpu).unwrap();
+        let audio = Tensor::rand(-1f32, 1.0, (1, 32, 1), &Device::Cpu).unwrap();
+        let inputs = MultimodalInputs { image: &image, audio: &audio, label: None };
+        // The middle of the first and of the last place of the first frames; the third patch of sound.
+        let points = [("audio", vec![2]), ("image", vec![13, 10 * 12 + 10]), ("label", vec![])];
+        let points = points.map(|(name, points)| (name.to_owned(), points)).into();
+        let output = model.forward(inputs, &points, Keep { attentions: true, hidden_states: false }).unwrap();
+        let most = |attention: &Tensor| -> Vec<u32> {
+            let shares = attention.squeeze(0).unwrap().squeeze(0).unwrap().to_dtype(DType::F32).unwrap();
+            shares.argmax(1).unwrap().to_vec1().unwrap()
+        };
+        (most(&output.encoder.cross_attentions[0]), most(&output.decoder_attention.unwrap()))
+    }
+
+    #[test]
+    fn latents_read_their_own_place_and_outputs_ask_the_latent_of_theirs() {
+        let (tokens, latents) = nearest(24);
+        // Tokens of sound come first, then those of the video; latents the other way round.
+        assert_eq!(tokens[..18], (4..22).collect::<Vec<u32>>());
+        assert_eq!(tokens[18..22], (0..4).collect::<Vec<u32>>());
+        assert_eq!(latents, [20, 0, 8]);
+    }
+
+    #[test]
+    fn without_a_latent_for_every_token_chance_decides() {
+        assert_ne!(nearest(21).0[..18], (4..22).collect::<Vec<u32>>());
+    }
 }
