@@ -5,6 +5,7 @@ use std::{fs, ops::ControlFlow, path::Path};
 use candle_core::{DType, Device};
 use perceiverflow::{
     checkpoint::Checkpoint,
+    compute::Format,
     perceiver::{FlowConfig, PerceiverConfig},
     scene::TextureLibrary,
     train::{FlowTask, FlowTrainer, Training},
@@ -36,7 +37,17 @@ fn task() -> FlowTask {
 }
 
 fn training(folder: &Path, steps: u64, every: u64) -> Training {
-    Training { folder: folder.to_owned(), steps, batch: 4, threads: 2, rate: 3e-3, every, seed: 7, dtype: DType::F32 }
+    Training {
+        folder: folder.to_owned(),
+        steps,
+        batch: 4,
+        threads: 2,
+        rate: 3e-3,
+        every,
+        seed: 7,
+        dtype: DType::F32,
+        mixed: false,
+    }
 }
 
 #[test]
@@ -67,18 +78,35 @@ fn a_training_that_was_stopped_ends_as_one_that_was_not() {
     Checkpoint::open(whole.path().to_str().unwrap()).unwrap();
 }
 
-#[test]
-fn the_loss_falls() {
+/// The mean losses of the first and of the last half of 80 steps.
+fn halves(mixed: bool) -> [f64; 2] {
     let folder = tempfile::tempdir().unwrap();
-    let mut rows = Vec::new();
-    let mut trainer = FlowTrainer::new(task(), training(folder.path(), 80, 40), Device::Cpu).unwrap();
+    let mut losses = Vec::new();
+    let training = Training { mixed, ..training(folder.path(), 80, 40) };
+    let mut trainer = FlowTrainer::new(task(), training, Device::Cpu).unwrap();
     trainer
         .run(|_, _, row| {
-            rows.extend(row.copied());
+            losses.extend(row.map(|row| row.loss));
             ControlFlow::Continue(())
         })
         .unwrap();
-    assert!(rows[1].loss < rows[0].loss, "{rows:?}");
+    losses.try_into().unwrap()
+}
+
+#[test]
+fn the_loss_falls() {
+    let [first, last] = halves(false);
+    assert!(last < first, "{first} {last}");
+}
+
+#[test]
+fn it_falls_as_far_with_products_in_bfloat16() {
+    if Format::of(DType::BF16).is_none() {
+        println!("skipped: this processor has no bfloat16 products");
+        return;
+    }
+    let ([_, plain], [first, last]) = (halves(false), halves(true));
+    assert!(last < first && (last / plain - 1.0).abs() < 0.1, "{first} {last}, in float32 {plain}");
 }
 
 #[test]

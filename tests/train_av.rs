@@ -37,8 +37,17 @@ fn config() -> PerceiverConfig {
 
 fn trainer(folder: &Path, steps: u64) -> AvTrainer {
     let task = AvTask::new(config(), TextureLibrary::procedural()).unwrap();
-    let training =
-        Training { folder: folder.to_owned(), steps, batch: 4, threads: 2, rate: 3e-3, every: 20, seed: 7, dtype: DType::F32 };
+    let training = Training {
+        folder: folder.to_owned(),
+        steps,
+        batch: 4,
+        threads: 2,
+        rate: 3e-3,
+        every: 20,
+        seed: 7,
+        dtype: DType::F32,
+        mixed: false,
+    };
     AvTrainer::new(task, training, Device::Cpu).unwrap()
 }
 

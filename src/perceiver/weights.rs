@@ -25,18 +25,25 @@ pub struct Weights<'a> {
     tensors: VarBuilder<'a>,
     deviation: f64,
     folding: Folding,
+    mixed: bool,
 }
 
 impl<'a> Weights<'a> {
     /// The root of the tree in `tensors`; new variables get the deviation `initializer_range`. Models made from it are plain, as training
     /// needs them.
     pub fn new(tensors: VarBuilder<'a>, initializer_range: f64) -> Self {
-        Self { tensors, deviation: initializer_range, folding: Folding::Off }
+        Self { tensors, deviation: initializer_range, folding: Folding::Off, mixed: false }
     }
 
     /// The same tree for models that are folded or not. Folded ones must not change: what follows from the weights is computed once.
     pub fn with_folding(self, folding: Folding) -> Self {
         Self { folding, ..self }
+    }
+
+    /// The same tree for models whose linear layers round their factors to bfloat16 and keep float32 weights, as mixed-precision training
+    /// does ([`mixed_product`](compute::mixed_product)).
+    pub fn with_mixed_products(self) -> Self {
+        Self { mixed: true, ..self }
     }
 
     /// Whether what is made from here may be folded: asked for, and on a processor.
@@ -100,6 +107,7 @@ impl<'a> Weights<'a> {
                 let format = if from < NARROWEST { Format::F32 } else { format };
                 Weight::Packed(RightFactor::transposed(&values, to, from, format).into())
             }
+            _ if self.mixed => Weight::Mixed(matrix),
             _ => Weight::Tensor(matrix),
         };
         Ok(Linear { weight, bias })
@@ -126,6 +134,8 @@ pub struct Linear {
 enum Weight {
     /// In the model's precision.
     Tensor(Tensor),
+    /// In float32, rounded for each product.
+    Mixed(Tensor),
     /// Its transpose as products on a processor read it; fixed.
     Packed(Arc<RightFactor>),
 }
@@ -134,7 +144,7 @@ impl Linear {
     /// The format of the matrix.
     pub fn dtype(&self) -> DType {
         match &self.weight {
-            Weight::Tensor(matrix) => matrix.dtype(),
+            Weight::Tensor(matrix) | Weight::Mixed(matrix) => matrix.dtype(),
             Weight::Packed(matrix) => matrix.format().dtype(),
         }
     }
@@ -142,7 +152,7 @@ impl Linear {
     /// The format of the products, where they are those of packed factors.
     pub(super) fn packed(&self) -> Option<Format> {
         match &self.weight {
-            Weight::Tensor(_) => None,
+            Weight::Tensor(_) | Weight::Mixed(_) => None,
             Weight::Packed(matrix) => Some(matrix.format()),
         }
     }
@@ -150,7 +160,7 @@ impl Linear {
     /// Channels of the output and of the input.
     pub(super) fn dims(&self) -> candle_core::Result<(usize, usize)> {
         match &self.weight {
-            Weight::Tensor(matrix) => matrix.dims2(),
+            Weight::Tensor(matrix) | Weight::Mixed(matrix) => matrix.dims2(),
             Weight::Packed(matrix) => Ok((matrix.columns(), matrix.depth())),
         }
     }
@@ -158,7 +168,7 @@ impl Linear {
     /// The matrix, to × from, in float32.
     pub(super) fn matrix(&self) -> candle_core::Result<Tensor> {
         match &self.weight {
-            Weight::Tensor(matrix) => matrix.to_dtype(DType::F32),
+            Weight::Tensor(matrix) | Weight::Mixed(matrix) => matrix.to_dtype(DType::F32),
             Weight::Packed(matrix) => Tensor::from_vec(matrix.to_transposed(), self.dims()?, self.bias.device()),
         }
     }
@@ -167,7 +177,7 @@ impl Linear {
     pub(super) fn factor(&self) -> candle_core::Result<Arc<RightFactor>> {
         match &self.weight {
             Weight::Packed(matrix) => Ok(matrix.clone()),
-            Weight::Tensor(_) => {
+            Weight::Tensor(_) | Weight::Mixed(_) => {
                 let ((to, from), values) = (self.dims()?, self.matrix()?.flatten_all()?.to_vec1()?);
                 Ok(RightFactor::transposed(&values, to, from, Format::F32).into())
             }
@@ -186,7 +196,7 @@ impl Linear {
     pub(super) fn plus(&self, x: &Tensor, residual: &Tensor) -> candle_core::Result<Tensor> {
         match &self.weight {
             Weight::Packed(matrix) => compute::linear(x, matrix, &self.bias, false, Some(residual)),
-            Weight::Tensor(_) => self.forward(x)? + residual,
+            Weight::Tensor(_) | Weight::Mixed(_) => self.forward(x)? + residual,
         }
     }
 }
@@ -194,15 +204,17 @@ impl Linear {
 impl Module for Linear {
     /// … × from channels to … × to channels.
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let weight = match &self.weight {
-            Weight::Packed(matrix) => return compute::linear(x, matrix, &self.bias, false, None),
-            Weight::Tensor(weight) => weight,
-        };
         let (to, from) = self.dims()?;
         // One product over all rows: a product for each row of the batch would read the weights that often.
-        let rows = x.reshape(((), from))?;
-        let factor = |x: &Tensor| compute::factor(x, self.dtype());
-        let y = factor(&rows)?.matmul(&factor(weight)?.t()?)?.to_dtype(DType::F32)?;
+        let rows = |x: &Tensor| x.reshape(((), from));
+        let y = match &self.weight {
+            Weight::Packed(matrix) => return compute::linear(x, matrix, &self.bias, false, None),
+            Weight::Mixed(weight) => compute::mixed_product(&rows(x)?, weight)?,
+            Weight::Tensor(weight) => {
+                let factor = |x: &Tensor| compute::factor(x, self.dtype());
+                factor(&rows(x)?)?.matmul(&factor(weight)?.t()?)?.to_dtype(DType::F32)?
+            }
+        };
         let y = compute::add_bias(&y, &self.bias)?;
         let dims: Vec<usize> = x.dims()[..x.rank() - 1].iter().copied().chain([to]).collect();
         y.reshape(dims)

@@ -9,6 +9,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::{AdamW, AdamWOptions, Curve, CurvePoint, Schedule, Variables, state};
 use crate::{
     checkpoint,
+    compute::Format,
     error::{Error, Result},
     perceiver::{PerceiverConfig, Weights},
 };
@@ -83,6 +84,8 @@ pub struct Training {
     pub seed: u64,
     /// Type of the saved weights.
     pub dtype: DType,
+    /// Whether products, forwards and backwards, round their factors to bfloat16.
+    pub mixed: bool,
 }
 
 /// Examples that are never trained on, for validation: the first of the seed [`Training::held_out`].
@@ -127,9 +130,13 @@ impl<T: Task> Trainer<T> {
                 return Err(Error::option(name, value, "1 or more"));
             }
         }
+        if training.mixed && device.is_cpu() && Format::of(DType::BF16).is_none() {
+            return Err(Error::option("precision", "bf16", "f32: this processor has no products in bfloat16"));
+        }
         std::fs::create_dir_all(&training.folder).map_err(Error::io(&training.folder))?;
         let variables = Variables::new(training.seed, &device);
-        let model = task.model(&variables.weights(task.config().initializer_range))?;
+        let weights = variables.weights(task.config().initializer_range);
+        let model = task.model(&if training.mixed { weights.with_mixed_products() } else { weights })?;
         let state = state::load_state(&training.folder)?;
         if state.is_none() {
             task.begin(&variables)?;

@@ -10,8 +10,8 @@ use std::{num::NonZeroUsize, ops::ControlFlow, path::PathBuf, thread};
 
 use candle_core::DType;
 use perceiverflow::{
-    Result,
-    compute::DeviceChoice,
+    Error, Result,
+    compute::{DeviceChoice, Precision},
     train::{CurvePoint, Task, Trainer, Training},
 };
 
@@ -66,6 +66,9 @@ struct TrainingArgs {
     /// auto, cpu, cuda, cuda:N or metal
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
+    /// Of the products, forwards and backwards: f32, or bf16 (mixed precision; weights and everything else stay float32)
+    #[arg(long, value_name = "f32|bf16", default_value = "f32")]
+    precision: Precision,
     /// Save the model in float16: half the size
     #[arg(long)]
     float16: bool,
@@ -74,6 +77,11 @@ struct TrainingArgs {
 impl TrainingArgs {
     /// Trains to the end, and says how it goes.
     fn train<T: Task>(self, task: T) -> Result<Trainer<T>> {
+        let mixed = match self.precision {
+            Precision::Auto | Precision::F32 => false,
+            Precision::Bf16 => true,
+            Precision::F16 => return Err(Error::option("precision", self.precision, "f32 or bf16")),
+        };
         let training = Training {
             folder: self.out,
             steps: self.steps,
@@ -83,6 +91,7 @@ impl TrainingArgs {
             every: self.every,
             seed: self.seed,
             dtype: if self.float16 { DType::F16 } else { DType::F32 },
+            mixed,
         };
         let mut trainer = Trainer::new(task, training, self.device.open()?)?;
         eprintln!("{} parameters, from step {}", trainer.parameters(), trainer.step());
