@@ -8,6 +8,9 @@ mod failures;
 mod lists;
 mod parts;
 mod place;
+#[path = "../recordings/mod.rs"]
+mod recordings;
 mod restart;
 mod shards;
 mod tasks;
+mod three_hundred;
