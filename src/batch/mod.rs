@@ -35,6 +35,7 @@ mod journal;
 mod lines;
 mod manifest;
 mod merge;
+mod pieces;
 mod product;
 mod queue;
 mod reading;

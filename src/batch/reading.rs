@@ -11,7 +11,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::{Job, content, stages::Stages};
 use crate::{
     error::{Error, Result},
-    video_file::{Media, MediaReader, VideoFormat, VideoReader},
+    media::Picture,
+    video_file::{Media, MediaReader, SkipTo, VideoFormat, VideoReader},
 };
 
 /// Frames and chunks that may wait to be cut.
@@ -21,7 +22,8 @@ const QUEUE: usize = 8;
 #[derive(Debug)]
 pub(super) enum Piece {
     Key(String),
-    Opened(Opened),
+    /// With the picture of frames that are passed over, where some may be.
+    Opened(Opened, Option<Arc<Picture>>),
     Media(Media),
     End,
 }
@@ -41,15 +43,20 @@ enum Reader {
     Both(MediaReader),
 }
 
-/// Begins to read `path`. Dropping the receiver ends that, as soon as the decoder says something.
+/// Begins to read `path`; `wanted` says from where on media are wanted, by the file's key. Dropping the receiver ends that, as soon as the decoder says something.
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub(super) fn start(path: &Path, job: &Job, stages: &Arc<Stages>) -> Result<Receiver<Result<Piece>>> {
+pub(super) fn start(
+    path: &Path,
+    job: &Job,
+    stages: &Arc<Stages>,
+    wanted: impl FnOnce(&str) -> Option<SkipTo> + Send + 'static,
+) -> Result<Receiver<Result<Piece>>> {
     let (pieces, receiver) = bounded(QUEUE);
     let (path, job, stages): (PathBuf, Job, _) = (path.to_owned(), job.clone(), stages.clone());
     let work = move || {
-        if let Err(error) = read(&path, &job, &stages, &pieces) {
+        if let Err(error) = read(&path, &job, &stages, wanted, &pieces) {
             // Nobody listens when this cannot be said.
             let _ = pieces.send(Err(error));
         }
@@ -59,14 +66,27 @@ pub(super) fn start(path: &Path, job: &Job, stages: &Arc<Stages>) -> Result<Rece
     Ok(receiver)
 }
 
-fn read(path: &Path, job: &Job, stages: &Stages, pieces: &Sender<Result<Piece>>) -> Result<()> {
+fn read(
+    path: &Path,
+    job: &Job,
+    stages: &Stages,
+    wanted: impl FnOnce(&str) -> Option<SkipTo>,
+    pieces: &Sender<Result<Piece>>,
+) -> Result<()> {
     let listening = |piece: Piece| pieces.send(Ok(piece)).is_ok();
     let key = stages.decode.during(|| content::key(path, job.model_hash(), &job.options()))?;
+    let wanted = wanted(&key);
     if !listening(Piece::Key(key)) {
         return Ok(());
     }
     let mut reader = stages.decode.during(|| Reader::open(path, job))?;
-    if !listening(Piece::Opened(reader.opened())) {
+    let opened = reader.opened();
+    let stand_in = wanted.zip(opened.video).map(|(wanted, video)| {
+        let picture = Arc::new(Picture::from_fn(video.width, video.height, |_, _| [0; 3]));
+        reader.skip_to(wanted, picture.clone());
+        picture
+    });
+    if !listening(Piece::Opened(opened, stand_in)) {
         return Ok(());
     }
     while let Some(media) = stages.decode.during(|| reader.next())? {
@@ -94,6 +114,13 @@ impl Reader {
             Self::Both(reader) => {
                 Opened { video: reader.video_format(), has_sound: reader.has_sound(), duration: reader.duration() }
             }
+        }
+    }
+
+    fn skip_to(&mut self, wanted: SkipTo, stand_in: Arc<Picture>) {
+        match self {
+            Self::Pictures(reader) => reader.skip_to(wanted, stand_in),
+            Self::Both(reader) => reader.skip_to(wanted, stand_in),
         }
     }
 

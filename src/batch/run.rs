@@ -80,7 +80,7 @@ impl Run {
                 "the folder holds a run; give --resume to go on with it, or take another folder",
             ));
         }
-        let earlier = Earlier::of(folder.path(), job.collects(), settings.retry_failed)?;
+        let earlier = Earlier::of(folder.path(), settings.retry_failed)?;
         let stop = Arc::new(AtomicBool::new(false));
         let shared = Arc::new(Shared {
             names: inputs.iter().map(|input| input.id.as_str().into()).collect(),

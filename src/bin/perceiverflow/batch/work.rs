@@ -65,7 +65,8 @@ struct RunArguments {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     time_limit: Option<Duration>,
 
-    /// Files longer than this are worked on by several workers, each at a part of at least this length, decoded from the file's beginning
+    /// Files longer than this are worked on by several workers, each at a part of at least this length, decoded from
+    /// the last key frame before it
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
     part: Duration,
 
