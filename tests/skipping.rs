@@ -7,7 +7,7 @@ use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
 use perceiverflow::{
     media::{Frame, Picture},
-    video_file::{Media, MediaReader, SkipTo, VideoReader},
+    video_file::{Media, MediaReader, SkipTo, VideoReader, show_libav_messages},
 };
 
 /// Files with a key frame about every 12 frames: name, what `ffmpeg` is told, whether pictures can be passed over.
@@ -40,6 +40,7 @@ fn make(clip: &Path, file: &Path, options: &str) -> bool {
 
 #[test]
 fn frames_behind_a_place_are_those_of_the_whole() {
+    show_libav_messages(false);
     let folder = tempfile::tempdir().unwrap();
     let clip = folder.path().join("clip.mp4");
     let scene = ["scene", clip.to_str().unwrap(), "--size", "64x48", "--frames", "100", "-q"];
