@@ -18,7 +18,7 @@ use crate::{
 /// Frames and chunks that may wait to be cut.
 const QUEUE: usize = 8;
 
-/// What comes of a file, in this order: its key, what it is like, its media, its end. A channel that ends without that is a broken reader.
+/// What comes of a file, in this order: its key, and if more is wanted what it is like, its media, its end. A channel that ends without that is a broken reader.
 #[derive(Debug)]
 pub(super) enum Piece {
     Key(String),
@@ -43,7 +43,17 @@ enum Reader {
     Both(MediaReader),
 }
 
-/// Begins to read `path`; `wanted` says from where on media are wanted, by the file's key. Dropping the receiver ends that, as soon as the decoder says something.
+/// What is wanted of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Its key was all.
+    Nothing,
+    Everything,
+    /// Everything from there on.
+    From(SkipTo),
+}
+
+/// Begins to read `path`; `wanted` says what is wanted, by the file's key. Dropping the receiver ends that, as soon as the decoder says something.
 ///
 /// # Errors
 /// When the system refuses a thread.
@@ -51,7 +61,7 @@ pub(super) fn start(
     path: &Path,
     job: &Job,
     stages: &Arc<Stages>,
-    wanted: impl FnOnce(&str) -> Option<SkipTo> + Send + 'static,
+    wanted: impl FnOnce(&str) -> Wanted + Send + 'static,
 ) -> Result<Receiver<Result<Piece>>> {
     let (pieces, receiver) = bounded(QUEUE);
     let (path, job, stages): (PathBuf, Job, _) = (path.to_owned(), job.clone(), stages.clone());
@@ -70,22 +80,25 @@ fn read(
     path: &Path,
     job: &Job,
     stages: &Stages,
-    wanted: impl FnOnce(&str) -> Option<SkipTo>,
+    wanted: impl FnOnce(&str) -> Wanted,
     pieces: &Sender<Result<Piece>>,
 ) -> Result<()> {
     let listening = |piece: Piece| pieces.send(Ok(piece)).is_ok();
     let key = stages.decode.during(|| content::key(path, job.model_hash(), &job.options()))?;
     let wanted = wanted(&key);
-    if !listening(Piece::Key(key)) {
+    if !listening(Piece::Key(key)) || wanted == Wanted::Nothing {
         return Ok(());
     }
     let mut reader = stages.decode.during(|| Reader::open(path, job))?;
     let opened = reader.opened();
-    let stand_in = wanted.zip(opened.video).map(|(wanted, video)| {
-        let picture = Arc::new(Picture::from_fn(video.width, video.height, |_, _| [0; 3]));
-        reader.skip_to(wanted, picture.clone());
-        picture
-    });
+    let stand_in = match (wanted, opened.video) {
+        (Wanted::From(place), Some(video)) => {
+            let picture = Arc::new(Picture::from_fn(video.width, video.height, |_, _| [0; 3]));
+            reader.skip_to(place, picture.clone());
+            Some(picture)
+        }
+        _ => None,
+    };
     if !listening(Piece::Opened(opened, stand_in)) {
         return Ok(());
     }
@@ -117,10 +130,10 @@ impl Reader {
         }
     }
 
-    fn skip_to(&mut self, wanted: SkipTo, stand_in: Arc<Picture>) {
+    fn skip_to(&mut self, place: SkipTo, stand_in: Arc<Picture>) {
         match self {
-            Self::Pictures(reader) => reader.skip_to(wanted, stand_in),
-            Self::Both(reader) => reader.skip_to(wanted, stand_in),
+            Self::Pictures(reader) => reader.skip_to(place, stand_in),
+            Self::Both(reader) => reader.skip_to(place, stand_in),
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
     earlier::{Earlier, Verdict},
     pieces::Pieces,
     queue::{Opening, Queue, Unit, parts},
-    reading::{self, Opened, Piece},
+    reading::{self, Opened, Piece, Wanted},
     stages::Stages,
     windows::{Cutter, WindowAnswer},
 };
@@ -163,8 +163,14 @@ impl<'a> Part<'a> {
         let input = &all.inputs[self.unit.file];
         let (shared, unit, job_there) = (self.shared.clone(), self.unit.clone(), job.clone());
         let wanted = move |key: &str| {
-            let missing = shared.earlier.first_missing(&shared.inputs[unit.file], key, unit.windows.start);
-            (skips && missing > 0).then(|| job_there.wanted(missing))
+            let input = &shared.inputs[unit.file];
+            if unit.is_first() && shared.earlier.of_content(input, key).is_some() {
+                return Wanted::Nothing;
+            }
+            match shared.earlier.first_missing(input, key, unit.windows.start) {
+                missing if skips && missing > 0 => Wanted::From(job_there.wanted(missing)),
+                _ => Wanted::Everything,
+            }
         };
         Ok(Pieces {
             receiver: reading::start(&input.path, job, &all.stages, wanted)?,
