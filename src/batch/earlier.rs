@@ -9,7 +9,7 @@ use std::{
 use super::{
     Input, folder,
     intervals::Intervals,
-    journal::{History, State},
+    journal::{History, Known, State},
     lines,
     row::{Row, RowLabel},
 };
@@ -51,6 +51,11 @@ impl Progress {
     }
 }
 
+/// Whether all of a file is there.
+fn is_whole(known: &Known) -> bool {
+    known.share.is_whole() && matches!(known.state, State::Done { .. })
+}
+
 /// What earlier runs left.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
@@ -73,7 +78,7 @@ impl Earlier {
         lines::read(&folder::results(folder), |row: Row, _| {
             if !history.counts(&row.file, &row.key) {
                 stale_rows = true;
-            } else if !matches!(history.files.get(&row.file).map(|known| &known.state), Some(State::Done { .. })) {
+            } else if history.files.get(&row.file).is_none_or(|known| !is_whole(known)) {
                 let kept = Kept { time: row.time(), duration: row.lasts(), labels: row.labels.unwrap_or_default() };
                 progress.entry(row.file).or_default().add(row.window, kept, true);
             }
@@ -90,17 +95,15 @@ impl Earlier {
 
     /// The verdict on a file with this key.
     pub(super) fn of_content(&self, input: &Input, key: &str) -> Option<Verdict> {
-        let known = self.history.files.get(&input.id).filter(|known| known.key.as_deref() == Some(key))?;
-        self.verdict(&known.state)
+        let known = self.history.files.get(&input.id)?;
+        let same = known.key.as_deref() == Some(key) && known.share == input.share;
+        same.then(|| self.verdict(&known.state))?
     }
 
     /// The verdict on a file that is done, whatever became of it since.
     pub(super) fn done(&self, input: &Input) -> Option<Verdict> {
-        self.history
-            .files
-            .get(&input.id)
-            .and_then(|known| self.verdict(&known.state))
-            .filter(|v| matches!(v, Verdict::Done { .. }))
+        let known = self.history.files.get(&input.id).filter(|known| known.share == input.share)?;
+        self.verdict(&known.state).filter(|verdict| matches!(verdict, Verdict::Done { .. }))
     }
 
     fn verdict(&self, state: &State) -> Option<Verdict> {

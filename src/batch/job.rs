@@ -144,8 +144,8 @@ impl Job {
         }
     }
 
-    /// Whether a file becomes something that is made of all its windows at its end.
-    pub(super) fn collects(&self) -> bool {
+    /// Whether a file becomes something that is made of all its windows at its end: then one run has to have them all.
+    pub fn collects(&self) -> bool {
         match self {
             Self::Flow { .. } => false,
             Self::Classify { cues, .. } => *cues,

@@ -43,30 +43,24 @@ enum Reader {
     Both(MediaReader),
 }
 
-/// What is wanted of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// Its key was all.
-    Nothing,
-    Everything,
-    /// Everything from there on.
-    From(SkipTo),
+/// Says what is wanted of a file.
+pub(super) trait Wanted: Send + 'static {
+    /// Whether more than its key is.
+    fn more(&self, key: &str) -> bool;
+
+    /// From where on its pictures are; none for all of them.
+    fn from(&self, key: &str, opened: &Opened) -> Option<SkipTo>;
 }
 
-/// Begins to read `path`; `wanted` says what is wanted, by the file's key. Dropping the receiver ends that, as soon as the decoder says something.
+/// Begins to read `path`; Dropping the receiver ends that, as soon as the decoder says something.
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub(super) fn start(
-    path: &Path,
-    job: &Job,
-    stages: &Arc<Stages>,
-    wanted: impl FnOnce(&str) -> Wanted + Send + 'static,
-) -> Result<Receiver<Result<Piece>>> {
+pub(super) fn start(path: &Path, job: &Job, stages: &Arc<Stages>, wanted: impl Wanted) -> Result<Receiver<Result<Piece>>> {
     let (pieces, receiver) = bounded(QUEUE);
     let (path, job, stages): (PathBuf, Job, _) = (path.to_owned(), job.clone(), stages.clone());
     let work = move || {
-        if let Err(error) = read(&path, &job, &stages, wanted, &pieces) {
+        if let Err(error) = read(&path, &job, &stages, &wanted, &pieces) {
             // Nobody listens when this cannot be said.
             let _ = pieces.send(Err(error));
         }
@@ -76,23 +70,16 @@ pub(super) fn start(
     Ok(receiver)
 }
 
-fn read(
-    path: &Path,
-    job: &Job,
-    stages: &Stages,
-    wanted: impl FnOnce(&str) -> Wanted,
-    pieces: &Sender<Result<Piece>>,
-) -> Result<()> {
+fn read(path: &Path, job: &Job, stages: &Stages, wanted: &impl Wanted, pieces: &Sender<Result<Piece>>) -> Result<()> {
     let listening = |piece: Piece| pieces.send(Ok(piece)).is_ok();
     let key = stages.decode.during(|| content::key(path, job.model_hash(), &job.options()))?;
-    let wanted = wanted(&key);
-    if !listening(Piece::Key(key)) || wanted == Wanted::Nothing {
+    if !listening(Piece::Key(key.clone())) || !wanted.more(&key) {
         return Ok(());
     }
     let mut reader = stages.decode.during(|| Reader::open(path, job))?;
     let opened = reader.opened();
-    let stand_in = match (wanted, opened.video) {
-        (Wanted::From(place), Some(video)) => {
+    let stand_in = match (wanted.from(&key, &opened), opened.video) {
+        (Some(place), Some(video)) => {
             let picture = Arc::new(Picture::from_fn(video.width, video.height, |_, _| [0; 3]));
             reader.skip_to(place, picture.clone());
             Some(picture)

@@ -1,6 +1,7 @@
 //! One worker: a file at a time, from its media to windows that the model has and the writer waits for.
 
 use std::{
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,6 +25,7 @@ use crate::{
     engine::Ticket,
     error::{Error, Result},
     media::Picture,
+    video_file::SkipTo,
 };
 
 /// What the workers of a run share.
@@ -109,7 +111,7 @@ struct Part<'a> {
 impl<'a> Part<'a> {
     fn work(mut self, opening: Opening<'_>) -> Result<End> {
         let input = &self.shared.inputs[self.unit.file];
-        if self.unit.is_first()
+        if self.unit.opens
             && let Some(verdict) = self.shared.earlier.without_content(input)
         {
             return Ok(End::Earlier(verdict));
@@ -122,18 +124,19 @@ impl<'a> Part<'a> {
             // What is done stays done when its file goes.
             Err(error) => return self.shared.earlier.done(input).map(End::Earlier).ok_or(error),
         };
-        if self.unit.is_first()
+        if self.unit.opens
             && let Some(verdict) = self.shared.earlier.of_content(input, &key)
         {
             return Ok(End::Earlier(verdict));
         }
         let Some((opened, stand_in)) = pieces.opened()? else { return Ok(End::Stopped) };
         let mut file = FileWindows::new(&job, &key, opened, stand_in)?;
-        if self.unit.is_first() {
-            let expected = opened.duration.map(|whole| windows_in(whole, file.stride));
+        if self.unit.opens {
+            let (expected, windows) = windows_of(input, file.stride, &opened);
             // Each part reads the file from its beginning, if only packets and sound: more of them than workers would only read more.
-            let fewest = expected.map_or(1, |expected| expected.div_ceil(self.shared.workers as u64));
-            let parts = parts(self.unit.file, expected, windows_in(self.shared.part, file.stride).max(fewest).max(1));
+            let fewest = expected.map_or(1, |expected| expected.div_ceil((self.shared.workers * input.share.count) as u64));
+            let size = windows_in(self.shared.part, file.stride).max(fewest).max(1);
+            let parts = parts(self.unit.file, &windows, expected, size);
             self.unit = parts[0].clone();
             self.tell(Message::Opened { file: self.unit.file, key: key.clone(), opened, parts: parts.len() })?;
             opening.add(&parts[1..]);
@@ -161,17 +164,7 @@ impl<'a> Part<'a> {
     fn read(&self, job: &Job, skips: bool) -> Result<Pieces<'a>> {
         let all: &'a Shared = self.shared;
         let input = &all.inputs[self.unit.file];
-        let (shared, unit, job_there) = (self.shared.clone(), self.unit.clone(), job.clone());
-        let wanted = move |key: &str| {
-            let input = &shared.inputs[unit.file];
-            if unit.is_first() && shared.earlier.of_content(input, key).is_some() {
-                return Wanted::Nothing;
-            }
-            match shared.earlier.first_missing(input, key, unit.windows.start) {
-                missing if skips && missing > 0 => Wanted::From(job_there.wanted(missing)),
-                _ => Wanted::Everything,
-            }
-        };
+        let wanted = WantedOf { shared: self.shared.clone(), unit: self.unit.clone(), job: job.clone(), skips };
         Ok(Pieces {
             receiver: reading::start(&input.path, job, &all.stages, wanted)?,
             stop: &all.stop,
@@ -254,6 +247,35 @@ impl<'a> FileWindows<'a> {
         let cutter = Cutter::new(job, opened.video.is_some(), opened.has_sound)?;
         Ok(Self { job, key, stride: job.stride(&opened), cutter, next: 0, stand_in, handed_over: false })
     }
+}
+
+/// What a part of a file wants of it.
+struct WantedOf {
+    shared: Arc<Shared>,
+    unit: Unit,
+    job: Job,
+    /// Whether pictures that no window needs any more may be passed over.
+    skips: bool,
+}
+
+impl Wanted for WantedOf {
+    fn more(&self, key: &str) -> bool {
+        !self.unit.opens || self.shared.earlier.of_content(&self.shared.inputs[self.unit.file], key).is_none()
+    }
+
+    fn from(&self, key: &str, opened: &Opened) -> Option<SkipTo> {
+        let input = &self.shared.inputs[self.unit.file];
+        let begin =
+            if self.unit.opens { windows_of(input, self.job.stride(opened), opened).1.start } else { self.unit.windows.start };
+        let missing = self.shared.earlier.first_missing(input, key, begin);
+        (self.skips && missing > 0).then(|| self.job.wanted(missing))
+    }
+}
+
+/// How many windows a file has, about, and which of them are this run's.
+fn windows_of(input: &Input, stride: Duration, opened: &Opened) -> (Option<u64>, Range<u64>) {
+    let expected = opened.duration.map(|whole| windows_in(whole, stride));
+    (expected, input.share.windows(expected))
 }
 
 /// How many windows begin in `whole`, about.

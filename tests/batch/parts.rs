@@ -1,20 +1,11 @@
 //! A long file in parts is the file as a whole, and so is one that is gone on with.
 
-use std::process::Command;
-
 use crate::place::{Place, clips, flow};
 
-/// A clip of 240 frames, with a key frame every 12 frames to begin at where there is an `ffmpeg` to make some.
+/// A place with a clip of 240 frames.
 fn with_key_frames() -> Place {
-    let place = Place::new(&[240]).with_multimodal_model();
-    let (clip, again) = (place.path("in/clip-0.mp4"), place.path("again.mp4"));
-    let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error", "-i"]).arg(&clip).args(["-c:v", "libx264", "-g", "12", "-bf", "2", "-c:a", "copy"]).arg(&again);
-    if command.status().is_ok_and(|status| status.success()) {
-        std::fs::rename(again, clip).unwrap();
-    } else {
-        println!("skipped: there is no ffmpeg to make key frames with");
-    }
+    let place = Place::new(&[]).with_multimodal_model();
+    place.render_with_key_frames("in/clip-0.mp4", 240);
     place
 }
 
