@@ -95,10 +95,10 @@ mod tests {
 
     #[test]
     fn parts_make_the_whole() {
-        let windows = |expected| of(0..u64::MAX, expected);
-        let of = |windows, expected| {
-            parts(0, &windows, expected, 10).into_iter().map(|unit| (unit.windows.start, unit.windows.end)).collect::<Vec<_>>()
+        let of = |windows: Range<u64>, expected| -> Vec<(u64, u64)> {
+            parts(0, &windows, expected, 10).into_iter().map(|unit| (unit.windows.start, unit.windows.end)).collect()
         };
+        let windows = |expected| of(0..u64::MAX, expected);
         assert_eq!(windows(None), [(0, u64::MAX)]);
         assert_eq!(windows(Some(15)), [(0, u64::MAX)]);
         assert_eq!(windows(Some(16)), [(0, 10), (10, u64::MAX)]);
