@@ -105,25 +105,23 @@ fn merged(parts: &[Part]) -> BTreeMap<&str, Merged> {
     for (number, part) in parts.iter().enumerate() {
         part.history.files.keys().for_each(|file| knowers.entry(file).or_default().push(number));
     }
-    let merged = |(file, knowers): (_, Vec<usize>)| {
+    let merge_one = |(file, knowers): (_, Vec<usize>)| {
         let known = |number: usize| &parts[number].history.files[file];
         let is_done = |number: &&usize| matches!(known(**number).state, State::Done { .. });
         let did_all = knowers.iter().filter(is_done).find(|&&number| known(number).share.is_whole());
         let owners = match (did_all, knowers.iter().find(|&&number| !known(number).share.is_whole())) {
             (Some(&number), _) => vec![number],
             (None, Some(&sharer)) => {
-                let index_of = |index| Shard { index, ..known(sharer).share };
+                let shares = (0..known(sharer).share.count).map(|index| Shard { index, ..known(sharer).share });
                 let has = |share| knowers.iter().filter(move |&&number| known(number).share == share);
-                (0..known(sharer).share.count)
-                    .filter_map(|i| has(index_of(i)).find(is_done).or(has(index_of(i)).next()).copied())
-                    .collect()
+                shares.filter_map(|share| has(share).find(is_done).or(has(share).next()).copied()).collect()
             }
             (None, None) => vec![knowers[0]],
         };
         let known = together(&owners.iter().map(|&number| known(number)).collect::<Vec<_>>());
         (file, Merged { owners, known })
     };
-    knowers.into_iter().map(merged).collect()
+    knowers.into_iter().map(merge_one).collect()
 }
 
 /// What is known of a file by those that share it, or by the one that has it.

@@ -49,6 +49,7 @@ mod spool;
 mod stages;
 #[cfg(feature = "parquet")]
 mod table;
+mod wanted;
 mod windows;
 mod worker;
 mod writer;

@@ -8,7 +8,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::{Job, content, stages::Stages};
+use super::{Job, content, stages::Stages, wanted::Wanted};
 use crate::{
     error::{Error, Result},
     media::Picture,
@@ -43,20 +43,11 @@ enum Reader {
     Both(MediaReader),
 }
 
-/// Says what is wanted of a file.
-pub(super) trait Wanted: Send + 'static {
-    /// Whether more than its key is.
-    fn more(&self, key: &str) -> bool;
-
-    /// From where on its pictures are; none for all of them.
-    fn from(&self, key: &str, opened: &Opened) -> Option<SkipTo>;
-}
-
 /// Begins to read `path`; Dropping the receiver ends that, as soon as the decoder says something.
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub(super) fn start(path: &Path, job: &Job, stages: &Arc<Stages>, wanted: impl Wanted) -> Result<Receiver<Result<Piece>>> {
+pub(super) fn start(path: &Path, job: &Job, stages: &Arc<Stages>, wanted: Wanted) -> Result<Receiver<Result<Piece>>> {
     let (pieces, receiver) = bounded(QUEUE);
     let (path, job, stages): (PathBuf, Job, _) = (path.to_owned(), job.clone(), stages.clone());
     let work = move || {
@@ -70,7 +61,7 @@ pub(super) fn start(path: &Path, job: &Job, stages: &Arc<Stages>, wanted: impl W
     Ok(receiver)
 }
 
-fn read(path: &Path, job: &Job, stages: &Stages, wanted: &impl Wanted, pieces: &Sender<Result<Piece>>) -> Result<()> {
+fn read(path: &Path, job: &Job, stages: &Stages, wanted: &Wanted, pieces: &Sender<Result<Piece>>) -> Result<()> {
     let listening = |piece: Piece| pieces.send(Ok(piece)).is_ok();
     let key = stages.decode.during(|| content::key(path, job.model_hash(), &job.options()))?;
     if !listening(Piece::Key(key.clone())) || !wanted.more(&key) {

@@ -1,7 +1,6 @@
 //! One worker: a file at a time, from its media to windows that the model has and the writer waits for.
 
 use std::{
-    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,15 +16,15 @@ use super::{
     earlier::{Earlier, Verdict},
     pieces::Pieces,
     queue::{Opening, Queue, Unit, parts},
-    reading::{self, Opened, Piece, Wanted},
+    reading::{self, Opened, Piece},
     stages::Stages,
+    wanted::{Wanted, windows_in, windows_of},
     windows::{Cutter, WindowAnswer},
 };
 use crate::{
     engine::Ticket,
     error::{Error, Result},
     media::Picture,
-    video_file::SkipTo,
 };
 
 /// What the workers of a run share.
@@ -164,7 +163,7 @@ impl<'a> Part<'a> {
     fn read(&self, job: &Job, skips: bool) -> Result<Pieces<'a>> {
         let all: &'a Shared = self.shared;
         let input = &all.inputs[self.unit.file];
-        let wanted = WantedOf { shared: self.shared.clone(), unit: self.unit.clone(), job: job.clone(), skips };
+        let wanted = Wanted { shared: self.shared.clone(), unit: self.unit.clone(), job: job.clone(), skips };
         Ok(Pieces {
             receiver: reading::start(&input.path, job, &all.stages, wanted)?,
             stop: &all.stop,
@@ -247,38 +246,4 @@ impl<'a> FileWindows<'a> {
         let cutter = Cutter::new(job, opened.video.is_some(), opened.has_sound)?;
         Ok(Self { job, key, stride: job.stride(&opened), cutter, next: 0, stand_in, handed_over: false })
     }
-}
-
-/// What a part of a file wants of it.
-struct WantedOf {
-    shared: Arc<Shared>,
-    unit: Unit,
-    job: Job,
-    /// Whether pictures that no window needs any more may be passed over.
-    skips: bool,
-}
-
-impl Wanted for WantedOf {
-    fn more(&self, key: &str) -> bool {
-        !self.unit.opens || self.shared.earlier.of_content(&self.shared.inputs[self.unit.file], key).is_none()
-    }
-
-    fn from(&self, key: &str, opened: &Opened) -> Option<SkipTo> {
-        let input = &self.shared.inputs[self.unit.file];
-        let begin =
-            if self.unit.opens { windows_of(input, self.job.stride(opened), opened).1.start } else { self.unit.windows.start };
-        let missing = self.shared.earlier.first_missing(input, key, begin);
-        (self.skips && missing > 0).then(|| self.job.wanted(missing))
-    }
-}
-
-/// How many windows a file has, about, and which of them are this run's.
-fn windows_of(input: &Input, stride: Duration, opened: &Opened) -> (Option<u64>, Range<u64>) {
-    let expected = opened.duration.map(|whole| windows_in(whole, stride));
-    (expected, input.share.windows(expected))
-}
-
-/// How many windows begin in `whole`, about.
-fn windows_in(whole: Duration, stride: Duration) -> u64 {
-    whole.div_duration_f64(stride.max(Duration::from_nanos(1))).ceil() as u64
 }

@@ -153,12 +153,16 @@ impl MediaReader {
     /// Sees to it that the first frame decoded is the one that decoding was to begin at.
     fn enter(&mut self, first: Option<Duration>) -> Result<()> {
         let (Some(skipping), Some(pictures)) = (&mut self.skipping, &self.pictures) else { return Ok(()) };
-        let expected = skipping.entrance.begins_at().map(|pts| pictures.time(pts));
-        if std::mem::replace(&mut skipping.entered, true) || expected.is_none() || expected == first {
+        if std::mem::replace(&mut skipping.entered, true) {
             return Ok(());
         }
-        let at = expected.unwrap_or_default().as_secs_f64();
-        Err(Error::format(&self.demuxer.path, format!("decoding cannot begin at the key frame at {at:.3} s")))
+        match skipping.entrance.begins_at().map(|pts| pictures.time(pts)) {
+            Some(key) if first != Some(key) => {
+                let reason = format!("decoding cannot begin at the key frame at {:.3} s", key.as_secs_f64());
+                Err(Error::format(&self.demuxer.path, reason))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Hands the next packet to the decoder of its stream; at the end, tells both that there is none.
