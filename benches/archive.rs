@@ -1,5 +1,6 @@
-//! Many short files: `perceiverflow batch` beside the command for single files, one after the other. Prints the ratio of their times and how
-//! busy the stages of the batch were. Rounds alternate, so that whatever else the machine does meets both alike; the medians count.
+//! Many short files: `perceiverflow batch` beside the command for single files, one after the other. Prints the ratio of their times, and how
+//! busy the stages of the batch were. Rounds alternate, so that whatever else the machine does meets both alike; the medians count. Where the
+//! machine does much else, the time by the clock says more about that; on Linux the processors' time is compared as well.
 //!
 //! ```text
 //! cargo bench --bench archive                    flow and labels
@@ -40,19 +41,30 @@ fn main() {
 fn compare(folder: &Path, clips: &[String], task: &str, kept: &[&str]) -> String {
     let (mut alone, mut together) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        alone.push(time(|| {
+        alone.push(spend(|| {
             for (number, clip) in clips.iter().enumerate() {
                 let made = format!("alone-{task}-{round}-{number}");
                 run(folder, &[&[task, clip, "-q"], kept, &[&made]].concat());
             }
         }));
         let out = format!("together-{task}-{round}");
-        together.push(time(|| run(folder, &[&["batch", "--task", task, "in", "--out", &out, "-q"], kept].concat())));
+        together.push(spend(|| run(folder, &[&["batch", "--task", task, "in", "--out", &out, "-q"], kept].concat())));
     }
-    let (alone, together) = (median(alone), median(together));
-    let ratio = alone.as_secs_f64() / together.as_secs_f64();
+    let by = |time: fn(&Spent) -> Duration| {
+        let (alone, together) = (median(alone.iter().map(time)), median(together.iter().map(time)));
+        let ratio = alone.as_secs_f64() / together.as_secs_f64();
+        format!("one at a time {alone:.2?}, batch {together:.2?}, {ratio:.2} times as fast")
+    };
     let busy = busy(&folder.join(format!("together-{task}-{}/report.json", ROUNDS - 1)));
-    format!("one at a time {alone:.2?}, batch {together:.2?}, {ratio:.2} times as fast; busy: {busy}")
+    let processors = alone[0].processors.map(|_| format!("; processors: {}", by(|spent| spent.processors.unwrap_or_default())));
+    format!("{}{}; busy: {busy}", by(|spent| spent.clock), processors.unwrap_or_default())
+}
+
+/// What work took.
+struct Spent {
+    clock: Duration,
+    /// On all processors together, by the programs that were run; where the system tells.
+    processors: Option<Duration>,
 }
 
 /// Runs the program in a folder.
@@ -62,13 +74,25 @@ fn run(folder: &Path, arguments: &[&str]) {
     assert!(status.is_ok_and(|status| status.success()), "{arguments:?} failed");
 }
 
-fn time(work: impl FnOnce()) -> Duration {
-    let begin = Instant::now();
+fn spend(work: impl FnOnce()) -> Spent {
+    let (begin, before) = (Instant::now(), processors());
     work();
-    begin.elapsed()
+    let processors = before.zip(processors()).map(|(before, after)| after.saturating_sub(before));
+    Spent { clock: begin.elapsed(), processors }
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
+/// The processors' time of all programs that were run and have ended, of the fields `cutime` and `cstime` in Linux's `/proc/self/stat`.
+fn processors() -> Option<Duration> {
+    const TICKS_A_SECOND: f64 = 100.0;
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the name, which ends with the last bracket, comes the third field.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |field: usize| fields.get(field - 3)?.parse::<f64>().ok();
+    Some(Duration::from_secs_f64((ticks(16)? + ticks(17)?) / TICKS_A_SECOND))
+}
+
+fn median(times: impl Iterator<Item = Duration>) -> Duration {
+    let mut times: Vec<Duration> = times.collect();
     times.sort();
     times[times.len() / 2]
 }
