@@ -60,7 +60,7 @@ lint: packages
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps -p perceiverflow -p $(PLUGIN)
 
 bench: packages
-	cargo bench -p perceiverflow --bench perceiver
+	cargo bench -p perceiverflow
 
 install: packages
 	cargo build --release -p perceiverflow

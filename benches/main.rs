@@ -2,7 +2,7 @@
 //! times belong to the machine.
 //!
 //! ```text
-//! cargo bench                      everything
+//! cargo bench                      everything, and the archives of benches/archive.rs
 //! cargo bench -- attention         one subject
 //! ```
 

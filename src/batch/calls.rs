@@ -1,6 +1,7 @@
 //! The model of a run: loaded once, called by several threads, so that what one call cannot share among the processors another one fills.
 
 use std::{
+    num::NonZeroUsize,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -10,6 +11,7 @@ use super::{
     windows::{Window, WindowAnswer},
 };
 use crate::{
+    compute::Threads,
     engine::{Ticket, Worker, WorkerOptions},
     error::{Error, Result},
 };
@@ -25,7 +27,7 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// Starts so many threads.
+    /// Starts so many threads, which share the processors that the caller computes on.
     ///
     /// # Errors
     /// When there are to be none, or the system refuses one.
@@ -39,9 +41,10 @@ impl Calls {
             batch_size: job.batch_size(),
             batch_timeout: if job.batch_size() > 1 { BATCH_TIMEOUT } else { Duration::ZERO },
         };
+        let share = NonZeroUsize::new(rayon::current_num_threads() / threads).unwrap_or(NonZeroUsize::MIN);
         let thread = |_| {
-            let job = job.clone();
-            Worker::spawn(&options, move |windows: &[Window]| job.answer(windows))
+            let (job, processors) = (job.clone(), Threads::new(share)?);
+            Worker::spawn(&options, move |windows: &[Window]| processors.run(|| job.answer(windows)))
         };
         Ok(Self { threads: (0..threads).map(thread).collect::<Result<_>>()?, submitted: AtomicUsize::new(0) })
     }

@@ -53,10 +53,10 @@ impl Clips {
         self.model.preprocessor(self.cutting.framing)
     }
 
-    /// Media from the start of a window to the start of the next.
-    pub(super) fn stride(&self) -> Duration {
+    /// Media from the start of the first window to the start of this one.
+    pub(super) fn start_of(&self, window: u64) -> Duration {
         let shape = self.preprocessor().shape();
-        shape.time_of((self.cutting.stride_frames.unwrap_or(shape.frames) * shape.samples_per_frame) as u64)
+        shape.time_of(window * (self.cutting.stride_frames.unwrap_or(shape.frames) * shape.samples_per_frame) as u64)
     }
 
     /// What results hang on, in words.

@@ -9,7 +9,7 @@ use std::{
 use super::{
     Input, folder,
     intervals::Intervals,
-    journal::{History, State},
+    journal::{History, Known, State},
     lines,
     row::{Row, RowLabel},
 };
@@ -34,7 +34,7 @@ pub(super) struct Kept {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
     pub(super) windows: Intervals,
-    /// What the file's media or cues are made of.
+    /// What the file's media or cues are made of; of earlier runs every window.
     pub(super) kept: BTreeMap<u64, Kept>,
     /// When the last of its windows ends.
     pub(super) end: Duration,
@@ -51,6 +51,11 @@ impl Progress {
     }
 }
 
+/// Whether all of a file is there.
+fn is_whole(known: &Known) -> bool {
+    known.share.is_whole() && matches!(known.state, State::Done { .. })
+}
+
 /// What earlier runs left.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
@@ -62,20 +67,20 @@ pub(super) struct Earlier {
 }
 
 impl Earlier {
-    /// Looks at a folder. `keep` says whether files become more than rows; `retry_failed`, whether what failed is to be tried again.
+    /// Looks at a folder. `retry_failed` says whether what failed is to be tried again.
     ///
     /// # Errors
     /// When its journal or its rows cannot be read.
-    pub(super) fn of(folder: &Path, keep: bool, retry_failed: bool) -> Result<Self> {
+    pub(super) fn of(folder: &Path, retry_failed: bool) -> Result<Self> {
         let history = History::read(&folder::journal(folder))?;
         let mut progress: HashMap<String, Progress> = HashMap::new();
         let mut stale_rows = false;
         lines::read(&folder::results(folder), |row: Row, _| {
             if !history.counts(&row.file, &row.key) {
                 stale_rows = true;
-            } else if !matches!(history.files.get(&row.file).map(|known| &known.state), Some(State::Done { .. })) {
+            } else if history.files.get(&row.file).is_none_or(|known| !is_whole(known)) {
                 let kept = Kept { time: row.time(), duration: row.lasts(), labels: row.labels.unwrap_or_default() };
-                progress.entry(row.file).or_default().add(row.window, kept, keep);
+                progress.entry(row.file).or_default().add(row.window, kept, true);
             }
             Ok(())
         })?;
@@ -90,17 +95,15 @@ impl Earlier {
 
     /// The verdict on a file with this key.
     pub(super) fn of_content(&self, input: &Input, key: &str) -> Option<Verdict> {
-        let known = self.history.files.get(&input.id).filter(|known| known.key.as_deref() == Some(key))?;
-        self.verdict(&known.state)
+        let known = self.history.files.get(&input.id)?;
+        let same = known.key.as_deref() == Some(key) && known.share == input.share;
+        same.then(|| self.verdict(&known.state))?
     }
 
     /// The verdict on a file that is done, whatever became of it since.
     pub(super) fn done(&self, input: &Input) -> Option<Verdict> {
-        self.history
-            .files
-            .get(&input.id)
-            .and_then(|known| self.verdict(&known.state))
-            .filter(|v| matches!(v, Verdict::Done { .. }))
+        let known = self.history.files.get(&input.id).filter(|known| known.share == input.share)?;
+        self.verdict(&known.state).filter(|verdict| matches!(verdict, Verdict::Done { .. }))
     }
 
     fn verdict(&self, state: &State) -> Option<Verdict> {
@@ -119,9 +122,14 @@ impl Earlier {
         known.is_some_and(|known| known != key)
     }
 
-    /// Whether a window of a file with this key is there.
-    pub(super) fn has_window(&self, input: &Input, key: &str, window: u64) -> bool {
-        self.progress_of(input, key).is_some_and(|progress| progress.windows.contains(window))
+    /// A window of a file with this key, if it is there.
+    pub(super) fn window(&self, input: &Input, key: &str, window: u64) -> Option<&Kept> {
+        self.progress_of(input, key)?.kept.get(&window)
+    }
+
+    /// The first window from `from` on of a file with this key that is not there.
+    pub(super) fn first_missing(&self, input: &Input, key: &str, from: u64) -> u64 {
+        self.progress_of(input, key).map_or(from, |progress| progress.windows.first_missing(from))
     }
 
     /// What is there of a file with this key that is not done.

@@ -7,13 +7,13 @@ use std::ops::Range;
 pub(super) struct Intervals(Vec<Range<u64>>);
 
 impl Intervals {
-    /// Adds a number.
-    pub(super) fn insert(&mut self, number: u64) {
+    /// Adds a number; tells whether it is new.
+    pub(super) fn insert(&mut self, number: u64) -> bool {
         // Numbers come nearly in order, so the place is nearly always the last.
         let at = self.0.iter().rposition(|stretch| stretch.start <= number).map_or(0, |at| at + 1);
         let follows = at > 0 && self.0[at - 1].end >= number;
         if follows && self.0[at - 1].end > number {
-            return;
+            return false;
         }
         let leads = self.0.get(at).is_some_and(|stretch| stretch.start == number + 1);
         match (follows, leads) {
@@ -22,11 +22,7 @@ impl Intervals {
             (false, true) => self.0[at].start = number,
             (false, false) => self.0.insert(at, number..number + 1),
         }
-    }
-
-    /// Whether a number is there.
-    pub(super) fn contains(&self, number: u64) -> bool {
-        self.first_missing(number) != number
+        true
     }
 
     /// The first number from `from` on that is not there.
@@ -51,7 +47,7 @@ mod tests {
             set.insert(number);
         }
         assert_eq!(set, Intervals(vec![0..3, 5..10]));
+        assert!(!set.insert(2) && !set.insert(9));
         assert_eq!((set.len(), set.first_missing(0), set.first_missing(3), set.first_missing(6)), (8, 3, 3, 10));
-        assert!(set.contains(2) && !set.contains(3) && !set.contains(10));
     }
 }

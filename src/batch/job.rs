@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     media::Labels,
     tasks::{Head, OpticalFlow, Tiling, VideoQueries},
+    video_file::SkipTo,
 };
 
 /// A task with its loaded model and its options.
@@ -111,7 +112,18 @@ impl Job {
                 let rate = opened.video.map_or(1.0, |video| video.frame_rate.value());
                 Duration::from_secs_f64(*inference_interval as f64 / rate)
             }
-            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => clips.stride(),
+            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => clips.start_of(1),
+        }
+    }
+
+    /// From where on the pictures of a file are wanted when its windows are, from this one on.
+    pub(super) fn wanted(&self, window: u64) -> SkipTo {
+        match self {
+            Self::Flow { inference_interval, .. } => SkipTo::Frame(window.saturating_mul(*inference_interval)),
+            // No file begins before its zero.
+            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => {
+                SkipTo::Time(clips.start_of(window))
+            }
         }
     }
 
@@ -132,8 +144,8 @@ impl Job {
         }
     }
 
-    /// Whether a file becomes something that is made of all its windows at its end.
-    pub(super) fn collects(&self) -> bool {
+    /// Whether a file becomes something that is made of all its windows at its end: then one run has to have them all.
+    pub fn collects(&self) -> bool {
         match self {
             Self::Flow { .. } => false,
             Self::Classify { cues, .. } => *cues,

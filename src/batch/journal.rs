@@ -4,7 +4,10 @@ use std::{collections::HashMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::lines::{self, Lines};
+use super::{
+    Shard,
+    lines::{self, Lines},
+};
 use crate::error::{Error, Result};
 
 /// A line of the journal.
@@ -14,8 +17,14 @@ pub(super) enum Entry {
     /// The first line: what the folder is for.
     Run(Header),
     /// A file was begun, or begun again because its content has changed. Rows with another key do not count any more.
-    Begun { file: String, key: String },
-    /// All of its windows are there, and what is made of them.
+    Begun {
+        file: String,
+        key: String,
+        /// The part of its windows that this run does, where others do the rest.
+        #[serde(default, skip_serializing_if = "Shard::is_whole")]
+        share: Shard,
+    },
+    /// All of its windows, or those of its part, are there, and what is made of them.
     Done { file: String, windows: u64, seconds: f64 },
     /// It failed.
     Failed { file: String, cause: String, detail: String },
@@ -42,6 +51,8 @@ pub(super) struct Header {
 pub(super) struct Known {
     /// None where it failed before its content could be looked at.
     pub(super) key: Option<String>,
+    /// The part of its windows that this is about.
+    pub(super) share: Shard,
     pub(super) state: State,
 }
 
@@ -81,8 +92,8 @@ impl History {
     fn take(&mut self, entry: Entry) {
         match entry {
             Entry::Run(header) => self.header = Some(header),
-            Entry::Begun { file, key } => {
-                self.files.insert(file, Known { key: Some(key), state: State::Begun });
+            Entry::Begun { file, key, share } => {
+                self.files.insert(file, Known { key: Some(key), share, state: State::Begun });
             }
             Entry::Done { file, windows, seconds } => self.end(file, State::Done { windows, seconds }),
             Entry::Failed { file, cause, detail } => self.end(file, State::Failed { cause, detail }),
@@ -90,7 +101,7 @@ impl History {
     }
 
     fn end(&mut self, file: String, state: State) {
-        self.files.entry(file).or_insert(Known { key: None, state: State::Begun }).state = state;
+        self.files.entry(file).or_insert(Known { key: None, share: Shard::default(), state: State::Begun }).state = state;
     }
 
     /// Whether a row of a file counts: it was made of the content that was begun last.
@@ -155,7 +166,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
         let mut journal = Journal::open(&path, header("m"), &History::default()).unwrap();
-        let begun = |file: &str, key: &str| Entry::Begun { file: file.into(), key: key.into() };
+        let begun = |file: &str, key: &str| Entry::Begun { file: file.into(), key: key.into(), share: Shard::default() };
         let failed = |file: &str| Entry::Failed { file: file.into(), cause: "c".into(), detail: "d".into() };
         let done = Entry::Done { file: "a".into(), windows: 3, seconds: 1.5 };
         for entry in [begun("a", "1"), failed("a"), begun("b", "1"), begun("a", "2"), done, failed("gone")] {
@@ -163,7 +174,10 @@ mod tests {
         }
         let history = History::read(&path).unwrap();
         let known = |file: &str| history.files[file].clone();
-        assert_eq!(known("a"), Known { key: Some("2".into()), state: State::Done { windows: 3, seconds: 1.5 } });
+        assert_eq!(
+            known("a"),
+            Known { key: Some("2".into()), share: Shard::default(), state: State::Done { windows: 3, seconds: 1.5 } }
+        );
         assert_eq!(known("b").state, State::Begun);
         assert_eq!(known("gone").key, None);
         assert!(history.counts("a", "2") && !history.counts("a", "1") && !history.counts("c", "1"));

@@ -1,13 +1,15 @@
 //! Several runs of one job, of several shards or machines, to one folder.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io::Write,
     path::{Path, PathBuf},
 };
 
 use super::{
+    Shard,
     folder::{self, Artefact, OutputFolder},
+    intervals::Intervals,
     journal::{Entry, Header, History, Known, State, difference},
     lines,
     report::{Failure, FileCounts, Report, by_cause},
@@ -47,16 +49,16 @@ pub fn merge(folders: &[PathBuf], out: &Path, overwrite: bool) -> Result<Report>
     }
     let parts = runs.iter().map(|run| Part::open(run)).collect::<Result<Vec<_>>>()?;
     let header = one_header(&parts)?;
-    let owners = owners(&parts);
-    write_rows(out, &parts, &owners)?;
-    write_journal(out, &header, &parts, &owners)?;
+    let files = merged(&parts);
+    write_rows(out, &parts, &files)?;
+    write_journal(out, &header, &files)?;
     for part in &parts {
         for kind in Artefact::FOLDERS {
             link_all(&part.folder.path().join(kind), &target.path().join(kind))?;
         }
     }
     results::settle(out, false)?;
-    let report = report(header, &parts, &owners);
+    let report = report(header, &parts, &files);
     report.write(out)?;
     Ok(report)
 }
@@ -89,28 +91,76 @@ fn one_header(parts: &[Part]) -> Result<Header> {
     }
 }
 
-/// From which run each file is taken: the first that did it, else the first that knows it.
-fn owners(parts: &[Part]) -> HashMap<&str, usize> {
-    let mut owners: HashMap<&str, usize> = HashMap::new();
-    for (number, part) in parts.iter().enumerate() {
-        for (file, known) in &part.history.files {
-            let owner = owners.entry(file).or_insert(number);
-            let is_done = |known: &Known| matches!(known.state, State::Done { .. });
-            if is_done(known) && !is_done(&parts[*owner].history.files[file]) {
-                *owner = number;
-            }
-        }
-    }
-    owners
+/// A file in the merged folder.
+struct Merged {
+    /// The runs that it is taken from.
+    owners: Vec<usize>,
+    known: Known,
 }
 
-fn write_rows(out: &Path, parts: &[Part], owners: &HashMap<&str, usize>) -> Result<()> {
+/// From which runs each file is taken, by its id: from the first that did all of it, else from those that share it, else from the first that
+/// knows it.
+fn merged(parts: &[Part]) -> BTreeMap<&str, Merged> {
+    let mut knowers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (number, part) in parts.iter().enumerate() {
+        part.history.files.keys().for_each(|file| knowers.entry(file).or_default().push(number));
+    }
+    let merge_one = |(file, knowers): (_, Vec<usize>)| {
+        let known = |number: usize| &parts[number].history.files[file];
+        let is_done = |number: &&usize| matches!(known(**number).state, State::Done { .. });
+        let did_all = knowers.iter().filter(is_done).find(|&&number| known(number).share.is_whole());
+        let owners = match (did_all, knowers.iter().find(|&&number| !known(number).share.is_whole())) {
+            (Some(&number), _) => vec![number],
+            (None, Some(&sharer)) => {
+                let shares = (0..known(sharer).share.count).map(|index| Shard { index, ..known(sharer).share });
+                let has = |share| knowers.iter().filter(move |&&number| known(number).share == share);
+                shares.filter_map(|share| has(share).find(is_done).or(has(share).next()).copied()).collect()
+            }
+            (None, None) => vec![knowers[0]],
+        };
+        let known = together(&owners.iter().map(|&number| known(number)).collect::<Vec<_>>());
+        (file, Merged { owners, known })
+    };
+    knowers.into_iter().map(merge_one).collect()
+}
+
+/// What is known of a file by those that share it, or by the one that has it.
+fn together(shares: &[&Known]) -> Known {
+    let first = shares[0];
+    if first.share.is_whole() {
+        return first.clone();
+    }
+    let failed = shares.iter().find(|known| matches!(known.state, State::Failed { .. }));
+    let done = |known: &&Known| match known.state {
+        State::Done { windows, seconds } if known.key == first.key => Some((windows, seconds)),
+        _ => None,
+    };
+    let all: Option<Vec<(u64, f64)>> = shares.iter().map(done).collect();
+    let state = match (failed, all.filter(|all| all.len() == first.share.count)) {
+        (Some(failed), _) => failed.state.clone(),
+        (None, Some(all)) => {
+            let seconds = all.iter().map(|(_, seconds)| *seconds).fold(0.0, f64::max);
+            State::Done { windows: all.iter().map(|(windows, _)| windows).sum(), seconds }
+        }
+        // What is missing is done when the merged run is gone on with.
+        (None, None) => State::Begun,
+    };
+    Known { key: first.key.clone(), share: Shard::default(), state }
+}
+
+fn write_rows(out: &Path, parts: &[Part], files: &BTreeMap<&str, Merged>) -> Result<()> {
     let path = folder::results(out);
     let mut pending = PendingFile::create(&path)?;
     let mut rows = std::io::BufWriter::new(pending.file());
+    // Where a list was changed between two runs of a shard, it may have windows that are another's share now.
+    let mut shared: HashMap<String, Intervals> = HashMap::new();
     for (number, part) in parts.iter().enumerate() {
         lines::read(&folder::results(part.folder.path()), |row: Row, line| {
-            if owners.get(row.file.as_str()) == Some(&number) && part.history.counts(&row.file, &row.key) {
+            let merged = files.get(row.file.as_str()).filter(|merged| merged.owners.contains(&number));
+            if merged.is_some_and(|merged| {
+                let counts = merged.known.key.as_ref() == Some(&row.key);
+                counts && (merged.owners.len() == 1 || shared.entry(row.file).or_default().insert(row.window))
+            }) {
                 rows.write_all(line.as_bytes()).map_err(Error::io(&path))?;
             }
             Ok(())
@@ -121,13 +171,14 @@ fn write_rows(out: &Path, parts: &[Part], owners: &HashMap<&str, usize>) -> Resu
     pending.publish()
 }
 
-fn write_journal(out: &Path, header: &Header, parts: &[Part], owners: &HashMap<&str, usize>) -> Result<()> {
+fn write_journal(out: &Path, header: &Header, files: &BTreeMap<&str, Merged>) -> Result<()> {
     let path = folder::journal(out);
     let mut pending = PendingFile::create(&path)?;
     let mut text = Entry::Run(header.clone()).line();
-    for (file, known) in sorted(parts, owners) {
+    for (&file, Merged { known, .. }) in files {
         let file = file.to_owned();
-        text.extend(known.key.clone().map(|key| Entry::Begun { file: file.clone(), key }.line()));
+        let share = known.share;
+        text.extend(known.key.clone().map(|key| Entry::Begun { file: file.clone(), key, share }.line()));
         match known.state.clone() {
             State::Begun => {}
             State::Done { windows, seconds } => text += &Entry::Done { file, windows, seconds }.line(),
@@ -136,13 +187,6 @@ fn write_journal(out: &Path, header: &Header, parts: &[Part], owners: &HashMap<&
     }
     pending.file().write_all(text.as_bytes()).map_err(Error::io(&path))?;
     pending.publish()
-}
-
-/// The files by their ids, each as its owner knows it.
-fn sorted<'a>(parts: &'a [Part], owners: &HashMap<&'a str, usize>) -> Vec<(&'a str, &'a Known)> {
-    let mut files: Vec<_> = owners.iter().map(|(&file, &owner)| (file, &parts[owner].history.files[file])).collect();
-    files.sort_by_key(|(file, _)| *file);
-    files
 }
 
 /// Puts every file below `from` also below `to`; hidden ones are unfinished, and stay.
@@ -168,13 +212,14 @@ fn link_all(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// One report of all: machines work side by side, so the longest run is how long it took.
-fn report(header: Header, parts: &[Part], owners: &HashMap<&str, usize>) -> Report {
+fn report(header: Header, parts: &[Part], merged: &BTreeMap<&str, Merged>) -> Report {
     let reports: Vec<&Report> = parts.iter().filter_map(|part| part.report.as_ref()).collect();
     let totals =
         parts.iter().map(|part| part.report.as_ref().map_or(part.history.files.len() as u64, |report| report.files.total));
-    let mut files = FileCounts { total: totals.sum(), ..FileCounts::default() };
+    let shared_again = merged.values().map(|merged| merged.owners.len() as u64 - 1).sum::<u64>();
+    let mut files = FileCounts { total: totals.sum::<u64>().saturating_sub(shared_again), ..FileCounts::default() };
     let mut failures = Vec::new();
-    for (file, known) in sorted(parts, owners) {
+    for (&file, Merged { known, .. }) in merged {
         match &known.state {
             State::Begun => {}
             State::Done { .. } => files.done += 1,
@@ -185,7 +230,7 @@ fn report(header: Header, parts: &[Part], owners: &HashMap<&str, usize>) -> Repo
     }
     files.failed = failures.len() as u64;
     // Files that several runs had count once.
-    files.total = files.total.max(owners.len() as u64);
+    files.total = files.total.max(merged.len() as u64);
     files.unfinished = files.total - files.done - files.failed;
     let windows: u64 = reports.iter().map(|report| report.windows).sum();
     let media: f64 = reports.iter().map(|report| report.media_seconds).sum();

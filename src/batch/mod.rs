@@ -20,7 +20,8 @@
 //!
 //! A window counts as soon as its row is there, which comes after everything else that is made of it. Rows and journal only grow, by
 //! whole lines; everything else is written beside and renamed. So a process can be killed at any moment: the next run
-//! ([`Settings::resume`]) cuts off what is half a line, and goes on inside each file with the first window that has no row.
+//! ([`Settings::resume`]) cuts off what is half a line, and goes on inside each file with the first window that has no row. What
+//! lies before the last key frame that this needs is not decoded, nor is it for the parts of a long file, but for its sound.
 
 mod calls;
 mod cause;
@@ -35,6 +36,7 @@ mod journal;
 mod lines;
 mod manifest;
 mod merge;
+mod pieces;
 mod product;
 mod queue;
 mod reading;
@@ -47,6 +49,7 @@ mod spool;
 mod stages;
 #[cfg(feature = "parquet")]
 mod table;
+mod wanted;
 mod windows;
 mod worker;
 mod writer;

@@ -13,20 +13,18 @@ pub(super) struct Unit {
     pub(super) file: usize,
     /// Up to [`u64::MAX`] where it goes to the end of the file.
     pub(super) windows: Range<u64>,
-}
-
-impl Unit {
     /// Whether this is the one that opens its file, and says how many there are.
-    pub(super) fn is_first(&self) -> bool {
-        self.windows.start == 0
-    }
+    pub(super) opens: bool,
 }
 
-/// The parts of a file that has about so many windows: of `size` windows each, the last one to the end. One part where that is nearly all.
-pub(super) fn parts(file: usize, expected: Option<u64>, size: u64) -> Vec<Unit> {
-    let count = expected.filter(|&expected| expected > size + size / 2).map_or(1, |expected| expected.div_ceil(size.max(1)));
-    let end = |part: u64| if part + 1 == count { u64::MAX } else { (part + 1) * size };
-    (0..count).map(|part| Unit { file, windows: part * size..end(part) }).collect()
+/// The parts of the windows of a file that has about `expected`: of `size` windows each, the last one to their end. One part where that is
+/// nearly all.
+pub(super) fn parts(file: usize, windows: &Range<u64>, expected: Option<u64>, size: u64) -> Vec<Unit> {
+    let length = expected.map(|expected| windows.end.min(expected).saturating_sub(windows.start));
+    let count = length.filter(|&length| length > size + size / 2).map_or(1, |length| length.div_ceil(size.max(1)));
+    let begin = |part: u64| windows.start + part * size;
+    let end = |part: u64| if part + 1 == count { windows.end } else { begin(part + 1) };
+    (0..count).map(|part| Unit { file, windows: begin(part)..end(part), opens: part == 0 }).collect()
 }
 
 /// The work that is left.
@@ -50,7 +48,7 @@ pub(super) struct Opening<'a>(&'a Queue);
 impl Queue {
     /// All files, in their order.
     pub(super) fn new(files: usize) -> Self {
-        let units = (0..files).map(|file| Unit { file, windows: 0..u64::MAX }).collect();
+        let units = (0..files).map(|file| Unit { file, windows: 0..u64::MAX, opens: true }).collect();
         Self { left: Mutex::new(Left { units, opening: 0 }), changed: Condvar::new() }
     }
 
@@ -97,22 +95,25 @@ mod tests {
 
     #[test]
     fn parts_make_the_whole() {
-        let windows =
-            |expected| parts(0, expected, 10).into_iter().map(|unit| (unit.windows.start, unit.windows.end)).collect::<Vec<_>>();
+        let of = |windows: Range<u64>, expected| -> Vec<(u64, u64)> {
+            parts(0, &windows, expected, 10).into_iter().map(|unit| (unit.windows.start, unit.windows.end)).collect()
+        };
+        let windows = |expected| of(0..u64::MAX, expected);
         assert_eq!(windows(None), [(0, u64::MAX)]);
         assert_eq!(windows(Some(15)), [(0, u64::MAX)]);
         assert_eq!(windows(Some(16)), [(0, 10), (10, u64::MAX)]);
         assert_eq!(windows(Some(31)), [(0, 10), (10, 20), (20, 30), (30, u64::MAX)]);
+        assert_eq!(of(40..66, Some(100)), [(40, 50), (50, 60), (60, 66)]);
     }
 
     #[test]
     fn nobody_leaves_while_parts_may_still_come() {
         let queue = Queue::new(1);
         let (first, opening) = queue.take().unwrap();
-        assert!(first.is_first());
+        assert!(first.opens);
         std::thread::scope(|scope| {
             let other = scope.spawn(|| queue.take().map(|(unit, _)| unit));
-            opening.add(&parts(0, Some(20), 10)[1..]);
+            opening.add(&parts(0, &(0..u64::MAX), Some(20), 10)[1..]);
             drop(opening);
             assert_eq!(other.join().unwrap().unwrap().windows, 10..u64::MAX);
         });

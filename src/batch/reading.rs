@@ -8,20 +8,22 @@ use std::{
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::{Job, content, stages::Stages};
+use super::{Job, content, stages::Stages, wanted::Wanted};
 use crate::{
     error::{Error, Result},
-    video_file::{Media, MediaReader, VideoFormat, VideoReader},
+    media::Picture,
+    video_file::{Media, MediaReader, SkipTo, VideoFormat, VideoReader},
 };
 
 /// Frames and chunks that may wait to be cut.
 const QUEUE: usize = 8;
 
-/// What comes of a file, in this order: its key, what it is like, its media, its end. A channel that ends without that is a broken reader.
+/// What comes of a file, in this order: its key, and if more is wanted what it is like, its media, its end. A channel that ends without that is a broken reader.
 #[derive(Debug)]
 pub(super) enum Piece {
     Key(String),
-    Opened(Opened),
+    /// With the picture of frames that are passed over, where some may be.
+    Opened(Opened, Option<Arc<Picture>>),
     Media(Media),
     End,
 }
@@ -41,15 +43,15 @@ enum Reader {
     Both(MediaReader),
 }
 
-/// Begins to read `path`. Dropping the receiver ends that, as soon as the decoder says something.
+/// Begins to read `path`; Dropping the receiver ends that, as soon as the decoder says something.
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub(super) fn start(path: &Path, job: &Job, stages: &Arc<Stages>) -> Result<Receiver<Result<Piece>>> {
+pub(super) fn start(path: &Path, job: &Job, stages: &Arc<Stages>, wanted: Wanted) -> Result<Receiver<Result<Piece>>> {
     let (pieces, receiver) = bounded(QUEUE);
     let (path, job, stages): (PathBuf, Job, _) = (path.to_owned(), job.clone(), stages.clone());
     let work = move || {
-        if let Err(error) = read(&path, &job, &stages, &pieces) {
+        if let Err(error) = read(&path, &job, &stages, &wanted, &pieces) {
             // Nobody listens when this cannot be said.
             let _ = pieces.send(Err(error));
         }
@@ -59,14 +61,23 @@ pub(super) fn start(path: &Path, job: &Job, stages: &Arc<Stages>) -> Result<Rece
     Ok(receiver)
 }
 
-fn read(path: &Path, job: &Job, stages: &Stages, pieces: &Sender<Result<Piece>>) -> Result<()> {
+fn read(path: &Path, job: &Job, stages: &Stages, wanted: &Wanted, pieces: &Sender<Result<Piece>>) -> Result<()> {
     let listening = |piece: Piece| pieces.send(Ok(piece)).is_ok();
     let key = stages.decode.during(|| content::key(path, job.model_hash(), &job.options()))?;
-    if !listening(Piece::Key(key)) {
+    if !listening(Piece::Key(key.clone())) || !wanted.more(&key) {
         return Ok(());
     }
     let mut reader = stages.decode.during(|| Reader::open(path, job))?;
-    if !listening(Piece::Opened(reader.opened())) {
+    let opened = reader.opened();
+    let stand_in = match (wanted.from(&key, &opened), opened.video) {
+        (Some(place), Some(video)) => {
+            let picture = Arc::new(Picture::from_fn(video.width, video.height, |_, _| [0; 3]));
+            reader.skip_to(place, picture.clone());
+            Some(picture)
+        }
+        _ => None,
+    };
+    if !listening(Piece::Opened(opened, stand_in)) {
         return Ok(());
     }
     while let Some(media) = stages.decode.during(|| reader.next())? {
@@ -94,6 +105,13 @@ impl Reader {
             Self::Both(reader) => {
                 Opened { video: reader.video_format(), has_sound: reader.has_sound(), duration: reader.duration() }
             }
+        }
+    }
+
+    fn skip_to(&mut self, place: SkipTo, stand_in: Arc<Picture>) {
+        match self {
+            Self::Pictures(reader) => reader.skip_to(place, stand_in),
+            Self::Both(reader) => reader.skip_to(place, stand_in),
         }
     }
 

@@ -1,27 +1,4 @@
-//! A line of `results.jsonl`: one window of one file, a JSON object. [`SCHEMA`] is its version; fields may be added under the same number,
-//! never change their meaning.
-//!
-//! ```text
-//! {"schema":1,"file":"a/clip.mp4","key":"5e0a…","window":0,"start":0.0,"duration":0.64,"task":"classify","model":"8d31…",
-//!  "labels":[{"index":281,"label":"tabby","score":0.87}]}
-//! ```
-//!
-//! | field | what it is |
-//! |---|---|
-//! | `schema` | the version of this table |
-//! | `file` | the id of the file |
-//! | `key` | hash of the file's content, the model and the options: rows of one file with another key are of another content |
-//! | `window` | the number of the window in its file, from 0 |
-//! | `start`, `duration` | seconds; the start counts from the start of the file |
-//! | `task` | `flow`, `classify`, `encode` or `reconstruct` |
-//! | `model` | SHA-256 over configuration and weights, in hexadecimal |
-//! | `labels` | of `classify`: the classes, the surest first, with `index` in the model's `id2label`, `label` (its name) and `score` (0 to 1) |
-//! | `flow` | of `flow`: `mean` and `max` length of the known vectors and their mean `u` (right) and `v` (down), in pixels |
-//! | `flow_file` | of `flow` with `--flo`: the field, a file below the output folder |
-//! | `latents_file`, `latents_offset` | of `encode`: the safetensors file below the output folder, and the byte at which this window's numbers begin |
-//! | `media_file` | of `reconstruct`: the media file below the output folder |
-//!
-//! What a task does not have is left out.
+//! What is known of a window: a line of `results.jsonl`.
 
 use std::time::Duration;
 
@@ -33,6 +10,8 @@ use crate::media::{FlowField, Labels};
 pub const SCHEMA: u32 = 1;
 
 /// One window of one file.
+///
+#[doc = include_str!("../../examples/archive/rows.md")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// [`SCHEMA`].
@@ -165,6 +144,19 @@ mod tests {
             let read: Row = serde_json::from_str(&line).unwrap();
             assert_eq!((read.time(), read.lasts()), (time, Duration::from_millis(40)));
             assert_eq!(read, row);
+        }
+    }
+
+    #[test]
+    fn every_field_is_described() {
+        let described = include_str!("../../examples/archive/rows.md");
+        assert!(described.starts_with(&format!("Version {SCHEMA}.")));
+        let fields =
+            include_str!("row.rs").lines().skip_while(|line| *line != "pub struct Row {").take_while(|line| *line != "}");
+        let names: Vec<_> = fields.filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':')).collect();
+        assert_eq!(names.len(), 14);
+        for (name, _) in names {
+            assert!(described.contains(&format!("\n| `{name}` |")), "{name}");
         }
     }
 

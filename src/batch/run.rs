@@ -44,7 +44,8 @@ pub struct Settings {
     pub model_calls: usize,
     /// How long a file may be waited for in all.
     pub time_limit: Option<Duration>,
-    /// How long the parts of a long file are at least, above 0. There are no more of them than workers.
+    /// How long the parts of a long file are at least, above 0. There are no more of them than workers. Where packets are so damaged that
+    /// frames are lost, parts of flow may overlap by these frames.
     pub part: Duration,
     /// The run ends when more than this share of the files has failed, 0 to 1.
     pub max_failure_rate: f64,
@@ -80,7 +81,7 @@ impl Run {
                 "the folder holds a run; give --resume to go on with it, or take another folder",
             ));
         }
-        let earlier = Earlier::of(folder.path(), job.collects(), settings.retry_failed)?;
+        let earlier = Earlier::of(folder.path(), settings.retry_failed)?;
         let stop = Arc::new(AtomicBool::new(false));
         let shared = Arc::new(Shared {
             names: inputs.iter().map(|input| input.id.as_str().into()).collect(),

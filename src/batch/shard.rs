@@ -1,12 +1,14 @@
-//! Which part of a list one machine of several works on.
+//! Which part of a list one machine of several works on, and which part of a file.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, ops::Range, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Serialize};
 
 use super::Input;
 use crate::error::{Error, Result};
 
-/// Part `index` of `count`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Part `index` of `count`, of a list or of the windows of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {
     /// From 0.
     pub index: usize,
@@ -39,6 +41,11 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
+    /// Whether it is all there is.
+    pub(super) fn is_whole(&self) -> bool {
+        self.count == 1
+    }
+
     /// The name of its folder: `shard-02-of-10`.
     pub fn folder(self) -> String {
         let digits = self.count.to_string().len();
@@ -72,23 +79,51 @@ impl Shard {
 
     /// The inputs of this shard, in their order: so chosen that the shards last about as long as each other. Every machine with the same
     /// list and the same durations comes to the same parts. What does not tell its duration counts as the mean of those that do.
+    ///
+    /// A file that lasts longer than a shard is to is shared by several, each of which has a part of at least `least`; without that none is.
     #[must_use]
-    pub fn part(self, inputs: Vec<Input>) -> Vec<Input> {
+    pub fn part(self, inputs: Vec<Input>, least: Option<Duration>) -> Vec<Input> {
         let known: Vec<Duration> = inputs.iter().filter_map(|input| input.duration).collect();
         let mean = known.iter().sum::<Duration>().checked_div(known.len() as u32).filter(|mean| !mean.is_zero());
         let usual = mean.unwrap_or(Duration::from_secs(1));
         let lasts = |at: usize| inputs[at].duration.unwrap_or(usual);
+        let due = (0..inputs.len()).map(lasts).sum::<Duration>().div_f64(self.count as f64);
+        let shares = |at: usize| {
+            let most = least.and_then(|least| inputs[at].duration.map(|whole| times(whole, least))).unwrap_or(1);
+            times(lasts(at), due).min(most).clamp(1, self.count)
+        };
+        let each = |at: usize| lasts(at).div_f64(shares(at) as f64);
         let mut longest_first: Vec<usize> = (0..inputs.len()).collect();
-        longest_first.sort_by(|&a, &b| lasts(b).cmp(&lasts(a)).then_with(|| inputs[a].id.cmp(&inputs[b].id)));
+        longest_first.sort_by(|&a, &b| each(b).cmp(&each(a)).then_with(|| inputs[a].id.cmp(&inputs[b].id)));
         let mut loads = vec![Duration::ZERO; self.count];
-        let mut mine = vec![false; inputs.len()];
+        let mut mine: Vec<Option<Self>> = vec![None; inputs.len()];
         for at in longest_first {
-            let least = (0..self.count).min_by_key(|&shard| loads[shard]).unwrap_or_default();
-            loads[least] += lasts(at);
-            mine[at] = least == self.index;
+            let mut shards: Vec<usize> = (0..self.count).collect();
+            shards.sort_by_key(|&shard| loads[shard]);
+            let count = shares(at);
+            for (index, &shard) in shards[..count].iter().enumerate() {
+                loads[shard] += each(at);
+                if shard == self.index {
+                    mine[at] = Some(Self { index, count });
+                }
+            }
         }
-        inputs.into_iter().zip(mine).filter_map(|(input, mine)| mine.then_some(input)).collect()
+        inputs.into_iter().zip(mine).filter_map(|(input, share)| Some(Input { share: share?, ..input })).collect()
     }
+
+    /// The windows of this part of a file that has about so many. The last part goes to the end, however many there are; where nobody
+    /// knows, the first has all.
+    pub(super) fn windows(self, expected: Option<u64>) -> Range<u64> {
+        let all = if self.index == 0 { 0..u64::MAX } else { u64::MAX..u64::MAX };
+        let Some(expected) = expected.filter(|_| self.count > 1) else { return all };
+        let begin = |index: usize| (u128::from(expected) * index as u128 / self.count as u128) as u64;
+        begin(self.index)..if self.index + 1 == self.count { u64::MAX } else { begin(self.index + 1) }
+    }
+}
+
+/// How often one time goes into another, about.
+fn times(whole: Duration, part: Duration) -> usize {
+    if part.is_zero() { 1 } else { whole.div_duration_f64(part).round() as usize }
 }
 
 #[cfg(test)]
@@ -102,6 +137,7 @@ mod tests {
             path: format!("{number}.mp4").into(),
             duration: (seconds > 0).then(|| Duration::from_secs(seconds)),
             options: FileOptions::default(),
+            share: Shard::default(),
         };
         seconds.iter().enumerate().map(input).collect()
     }
@@ -109,20 +145,43 @@ mod tests {
     #[test]
     fn parts_are_balanced_and_make_the_whole() {
         let all = inputs(&[10, 3, 9, 1, 8, 2, 7, 0, 5, 5]);
-        let parts: Vec<Vec<Input>> = (0..3).map(|index| Shard { index, count: 3 }.part(all.clone())).collect();
+        let parts: Vec<Vec<Input>> = (0..3).map(|index| Shard { index, count: 3 }.part(all.clone(), None)).collect();
         let seconds: Vec<u64> =
             parts.iter().map(|part| part.iter().filter_map(|i| i.duration).map(|d| d.as_secs()).sum()).collect();
         assert!(seconds.iter().max().unwrap() - seconds.iter().min().unwrap() <= 7, "{seconds:?}");
         let mut together: Vec<Input> = parts.concat();
         together.sort_by(|a, b| a.id.cmp(&b.id));
         assert_eq!(together, all);
-        assert_eq!(Shard::default().part(all.clone()), all);
+        assert_eq!(Shard::default().part(all.clone(), None), all);
     }
 
     #[test]
     fn more_shards_than_files_leaves_some_empty() {
-        let sizes: Vec<usize> = (0..4).map(|index| Shard { index, count: 4 }.part(inputs(&[1, 2])).len()).collect();
+        let sizes: Vec<usize> = (0..4).map(|index| Shard { index, count: 4 }.part(inputs(&[1, 2]), None).len()).collect();
         assert_eq!(sizes.iter().sum::<usize>(), 2);
+    }
+
+    #[test]
+    fn a_file_longer_than_a_shard_is_shared() {
+        let parts = |seconds: &[u64], least| -> Vec<Vec<(String, usize, usize)>> {
+            let part = |index| Shard { index, count: 4 }.part(inputs(seconds), Some(Duration::from_secs(least)));
+            let named = |input: Input| (input.id, input.share.index, input.share.count);
+            (0..4).map(|index| part(index).into_iter().map(named).collect()).collect()
+        };
+        let huge = parts(&[300, 50, 50], 10);
+        let mut shares: Vec<_> = huge.concat().into_iter().filter(|(id, ..)| id == "0.mp4").collect();
+        shares.sort();
+        assert_eq!(shares, [0, 1, 2].map(|index| ("0.mp4".to_owned(), index, 3)), "three hundred of four hundred seconds");
+        assert!(huge.iter().all(|part| part.iter().filter(|(id, ..)| id == "0.mp4").count() <= 1), "{huge:?}");
+        assert_eq!(parts(&[300], 200).concat(), [0, 1].map(|index| ("0.mp4".to_owned(), index, 2)));
+    }
+
+    #[test]
+    fn parts_of_a_file_make_the_whole() {
+        let windows = |expected| [0, 1, 2].map(|index| Shard { index, count: 3 }.windows(expected));
+        assert_eq!(windows(Some(10)), [0..3, 3..6, 6..u64::MAX]);
+        assert_eq!(windows(None), [0..u64::MAX, u64::MAX..u64::MAX, u64::MAX..u64::MAX]);
+        assert_eq!(Shard::default().windows(Some(10)), 0..u64::MAX);
     }
 
     #[test]

@@ -1,7 +1,4 @@
 //! `results.parquet`: the rows as a table, for whoever reads columns. It says the same as `results.jsonl`, and is made from it.
-//!
-//! `labels` is a list of `index`, `label` and `score`; the statistics of `flow` are the columns `flow_mean`, `flow_max`, `flow_u`, `flow_v`.
-//! What a task does not have is null.
 
 use std::{fs::File, io, path::Path, sync::Arc};
 

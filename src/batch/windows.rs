@@ -70,6 +70,16 @@ enum CutMedia {
     Clip(Clip),
 }
 
+impl Cut {
+    /// Whether one of its pictures is this very one.
+    pub(super) fn shows(&self, picture: &Arc<Picture>) -> bool {
+        match &self.media {
+            CutMedia::Pair(pair) => Arc::ptr_eq(&pair.first, picture) || Arc::ptr_eq(&pair.second, picture),
+            CutMedia::Clip(clip) => clip.pictures.iter().flatten().any(|shown| Arc::ptr_eq(shown, picture)),
+        }
+    }
+}
+
 /// Cuts the windows of one file.
 #[derive(Debug)]
 pub(super) struct Cutter(Rule);

@@ -5,27 +5,27 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::Sender;
 
 use super::{
     Event, Input, Job,
     calls::Calls,
     earlier::{Earlier, Verdict},
+    pieces::Pieces,
     queue::{Opening, Queue, Unit, parts},
     reading::{self, Opened, Piece},
     stages::Stages,
+    wanted::{Wanted, windows_in, windows_of},
     windows::{Cutter, WindowAnswer},
 };
 use crate::{
     engine::Ticket,
     error::{Error, Result},
+    media::Picture,
 };
-
-/// How long an end that was asked for may go unnoticed while a file keeps everybody waiting.
-const ATTENTION: Duration = Duration::from_millis(100);
 
 /// What the workers of a run share.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub(super) enum End {
 }
 
 /// Works until nothing is left, or nobody listens any more.
-pub(super) fn work(number: usize, shared: &Shared, calls: &Calls, messages: &Sender<Message>, events: &Sender<Event>) {
+pub(super) fn work(number: usize, shared: &Arc<Shared>, calls: &Calls, messages: &Sender<Message>, events: &Sender<Event>) {
     while let Some((unit, opening)) = shared.queue.take() {
         if shared.stop.load(Ordering::Relaxed) {
             return;
@@ -100,47 +100,42 @@ pub(super) fn work(number: usize, shared: &Shared, calls: &Calls, messages: &Sen
 /// A part of a file on its way.
 struct Part<'a> {
     number: usize,
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     calls: &'a Calls,
     messages: &'a Sender<Message>,
     events: &'a Sender<Event>,
     unit: Unit,
 }
 
-impl Part<'_> {
+impl<'a> Part<'a> {
     fn work(mut self, opening: Opening<'_>) -> Result<End> {
         let input = &self.shared.inputs[self.unit.file];
-        if self.unit.is_first()
+        if self.unit.opens
             && let Some(verdict) = self.shared.earlier.without_content(input)
         {
             return Ok(End::Earlier(verdict));
         }
         let job = self.shared.job.with(&input.options);
-        let mut pieces = Pieces {
-            receiver: reading::start(&input.path, &job, &self.shared.stages)?,
-            stop: &self.shared.stop,
-            left: input.options.time_limit.or(self.shared.time_limit),
-            input,
-        };
+        let mut pieces = self.read(&job, true)?;
         let key = match pieces.key() {
             Ok(Some(key)) => key,
             Ok(None) => return Ok(End::Stopped),
             // What is done stays done when its file goes.
             Err(error) => return self.shared.earlier.done(input).map(End::Earlier).ok_or(error),
         };
-        if self.unit.is_first()
+        if self.unit.opens
             && let Some(verdict) = self.shared.earlier.of_content(input, &key)
         {
             return Ok(End::Earlier(verdict));
         }
-        let Some(opened) = pieces.opened()? else { return Ok(End::Stopped) };
-        let cutter = Cutter::new(&job, opened.video.is_some(), opened.has_sound)?;
-        let stride = job.stride(&opened);
-        if self.unit.is_first() {
-            let expected = opened.duration.map(|whole| windows_in(whole, stride));
-            // Each part is decoded from the beginning of the file: more of them than workers would only decode more.
-            let fewest = expected.map_or(1, |expected| expected.div_ceil(self.shared.workers as u64));
-            let parts = parts(self.unit.file, expected, windows_in(self.shared.part, stride).max(fewest).max(1));
+        let Some((opened, stand_in)) = pieces.opened()? else { return Ok(End::Stopped) };
+        let mut file = FileWindows::new(&job, &key, opened, stand_in)?;
+        if self.unit.opens {
+            let (expected, windows) = windows_of(input, file.stride, &opened);
+            // Each part reads the file from its beginning, if only packets and sound: more of them than workers would only read more.
+            let fewest = expected.map_or(1, |expected| expected.div_ceil((self.shared.workers * input.share.count) as u64));
+            let size = windows_in(self.shared.part, file.stride).max(fewest).max(1);
+            let parts = parts(self.unit.file, &windows, expected, size);
             self.unit = parts[0].clone();
             self.tell(Message::Opened { file: self.unit.file, key: key.clone(), opened, parts: parts.len() })?;
             opening.add(&parts[1..]);
@@ -149,7 +144,36 @@ impl Part<'_> {
         let name = self.shared.names[self.unit.file].clone();
         let _ = self.events.send(Event::Began { worker: self.number, file: name, duration: opened.duration });
 
-        let mut file = FileWindows { job: &job, key: &key, stride, cutter, next: 0 };
+        let end = self.cut(&mut pieces, &mut file);
+        if end.is_ok() || file.stand_in.is_none() || file.handed_over {
+            return end;
+        }
+        // The file cannot be entered in the middle, or its packets do not count its pictures. From its beginning it can.
+        let mut pieces = Pieces { left: pieces.left, ..self.read(&job, false)? };
+        match (pieces.key()?, pieces.opened()?) {
+            (Some(again), Some((opened, _))) if again == key => {
+                self.cut(&mut pieces, &mut FileWindows::new(&job, &key, opened, None)?)
+            }
+            (Some(_), Some(_)) => Err(Error::format(&input.path, "the file has changed while it was read")),
+            _ => Ok(End::Stopped),
+        }
+    }
+
+    /// Begins to read the file; `skips` says whether pictures that no window needs any more may be passed over.
+    fn read(&self, job: &Job, skips: bool) -> Result<Pieces<'a>> {
+        let all: &'a Shared = self.shared;
+        let input = &all.inputs[self.unit.file];
+        let wanted = Wanted { shared: self.shared.clone(), unit: self.unit.clone(), job: job.clone(), skips };
+        Ok(Pieces {
+            receiver: reading::start(&input.path, job, &all.stages, wanted)?,
+            stop: &all.stop,
+            left: input.options.time_limit.or(all.time_limit),
+            input,
+        })
+    }
+
+    /// Cuts the windows of the part from what comes of its file.
+    fn cut(&self, pieces: &mut Pieces<'_>, file: &mut FileWindows<'_>) -> Result<End> {
         while let Some(piece) = pieces.next()? {
             let ended = matches!(piece, Piece::End);
             self.shared.stages.windows.during(|| match piece {
@@ -159,7 +183,7 @@ impl Part<'_> {
                     Ok(())
                 }
             })?;
-            if self.pass_on(&mut file)? || ended {
+            if self.pass_on(file)? || ended {
                 return Ok(End::Whole);
             }
         }
@@ -167,17 +191,28 @@ impl Part<'_> {
     }
 
     /// Hands complete windows to the model, those that are there already left out. Tells whether the last one of the part was among them.
+    ///
+    /// # Errors
+    /// When a window is cut where another run had another one, or of pictures that were passed over.
     fn pass_on(&self, file: &mut FileWindows<'_>) -> Result<bool> {
-        let Shared { stages, earlier, inputs, .. } = self.shared;
+        let Shared { stages, earlier, inputs, .. } = &**self.shared;
+        let input = &inputs[self.unit.file];
         while file.next < self.unit.windows.end {
             let Some(cut) = stages.windows.during(|| file.cutter.next())? else { return Ok(false) };
             let window = file.next;
             file.next += 1;
-            if window < self.unit.windows.start || earlier.has_window(&inputs[self.unit.file], file.key, window) {
+            let there = earlier.window(input, file.key, window);
+            let moved = there.is_some_and(|there| there.time != cut.time);
+            let wanted = window >= self.unit.windows.start && there.is_none();
+            if file.stand_in.as_ref().is_some_and(|stand_in| moved || wanted && cut.shows(stand_in)) {
+                return Err(Error::format(&input.path, format!("window {window} is not where packets say")));
+            }
+            if !wanted {
                 continue;
             }
             let (time, duration) = (cut.time, cut.duration);
             let ready = stages.windows.during(|| file.cutter.prepare(cut))?;
+            file.handed_over = true;
             let answer = self.calls.submit(ready)?;
             let media = file.job.stands_for(duration, file.stride);
             let (worker, file) = (self.number, self.unit.file);
@@ -200,58 +235,15 @@ struct FileWindows<'a> {
     cutter: Cutter,
     /// The number of the next window.
     next: u64,
+    /// The picture of frames that were passed over.
+    stand_in: Option<Arc<Picture>>,
+    /// Whether the model has got a window.
+    handed_over: bool,
 }
 
-/// How many windows begin in `whole`, about.
-fn windows_in(whole: Duration, stride: Duration) -> u64 {
-    whole.div_duration_f64(stride.max(Duration::from_nanos(1))).ceil() as u64
-}
-
-/// What comes of a file, for as long as it may be waited for in all.
-struct Pieces<'a> {
-    receiver: Receiver<Result<Piece>>,
-    stop: &'a AtomicBool,
-    left: Option<Duration>,
-    input: &'a Input,
-}
-
-impl Pieces<'_> {
-    /// The next piece; none when somebody asked for the end.
-    fn next(&mut self) -> Result<Option<Piece>> {
-        loop {
-            if self.stop.load(Ordering::Relaxed) {
-                return Ok(None);
-            }
-            let begin = Instant::now();
-            let received = self.receiver.recv_timeout(self.left.map_or(ATTENTION, |left| left.min(ATTENTION)));
-            self.left = self.left.map(|left| left.saturating_sub(begin.elapsed()));
-            match received {
-                Ok(piece) => return piece.map(Some),
-                Err(RecvTimeoutError::Timeout) if self.left.is_none_or(|left| !left.is_zero()) => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(Error::format(
-                        &self.input.path,
-                        "time limit: the file was waited for longer than allowed, and given up",
-                    ));
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Error::format(&self.input.path, "its reader panicked"));
-                }
-            }
-        }
-    }
-
-    fn key(&mut self) -> Result<Option<String>> {
-        match self.next()? {
-            Some(Piece::Key(key)) => Ok(Some(key)),
-            _ => Ok(None),
-        }
-    }
-
-    fn opened(&mut self) -> Result<Option<Opened>> {
-        match self.next()? {
-            Some(Piece::Opened(opened)) => Ok(Some(opened)),
-            _ => Ok(None),
-        }
+impl<'a> FileWindows<'a> {
+    fn new(job: &'a Job, key: &'a str, opened: Opened, stand_in: Option<Arc<Picture>>) -> Result<Self> {
+        let cutter = Cutter::new(job, opened.video.is_some(), opened.has_sound)?;
+        Ok(Self { job, key, stride: job.stride(&opened), cutter, next: 0, stand_in, handed_over: false })
     }
 }

@@ -95,7 +95,7 @@ impl Writer {
         let input = &self.shared.inputs[file];
         let progress = self.shared.earlier.progress_of(input, &key).cloned().unwrap_or_default();
         self.tally.stale_rows |= self.shared.earlier.had_other_content(input, &key);
-        self.journal.write(&Entry::Begun { file: input.id.clone(), key: key.clone() })?;
+        self.journal.write(&Entry::Begun { file: input.id.clone(), key: key.clone(), share: input.share })?;
         let product = Product::open(&self.folder, self.shared.job.with(&input.options), input, opened)?;
         self.open.insert(file, OpenFile { key, parts_left, progress, product, failure: None, stopped: false });
         Ok(())
@@ -162,7 +162,8 @@ impl Writer {
             return Ok(());
         }
         let input = &self.shared.inputs[file];
-        if failure.is_none() && progress.windows.len() == 0 {
+        // Of a file that others share, some may have windows and this run none.
+        if failure.is_none() && progress.windows.len() == 0 && input.share.is_whole() {
             failure = Some(Error::format(&input.path, "not a single window: accepted are longer files, or --partial-window pad"));
         }
         product.finish(&progress.kept, failure.is_none())?;

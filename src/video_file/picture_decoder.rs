@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ffmpeg_next::{
     Error as LibavError, Packet, Stream,
-    codec::{context::Context, threading},
+    codec::{self, context::Context, threading},
     decoder,
     error::EAGAIN,
     format::{context::Input, stream::Disposition},
@@ -16,11 +16,13 @@ use super::{
     VideoFormat,
     colour::Colour,
     demuxer::{Demuxer, declared},
+    entrance::{Mark, Target},
+    h264::{has_idr, length_bytes},
     input::start_ticks,
     orientation::Orientation,
     scaler::ToRgb,
     time::{Ratio, TimeBase, Timeline},
-    unwrapped::pixel_aspect,
+    unwrapped::{has_running_clock, is_shown, pixel_aspect},
 };
 use crate::{
     error::{Error, Result},
@@ -43,7 +45,25 @@ pub(super) struct PictureDecoder {
     coded_width: usize,
     to_rgb: ToRgb,
     timeline: Timeline,
+    start: i64,
+    /// Whether its packets tell what is in them: a picture each, with its time.
+    is_countable: bool,
+    /// Bytes of the length before each unit of H.264; none where units are told apart by start codes.
+    length_bytes: Option<usize>,
 }
+
+/// Codecs of which every packet is one picture, and a key frame needs nothing before it.
+const COUNTABLE: [codec::Id; 9] = [
+    codec::Id::AV1,
+    codec::Id::FFV1,
+    codec::Id::H263,
+    codec::Id::H264,
+    codec::Id::HEVC,
+    codec::Id::MJPEG,
+    codec::Id::MPEG4,
+    codec::Id::PRORES,
+    codec::Id::VP9,
+];
 
 impl PictureDecoder {
     /// Opens the stream to watch, if the file has one: libav's choice, unless that is the cover of a piece of music.
@@ -54,10 +74,12 @@ impl PictureDecoder {
         let (path, input) = (&demuxer.path, &mut demuxer.input);
         let Some(stream) = video_stream(input) else { return Ok(None) };
         let (index, clock) = (stream.index(), stream.time_base());
-        let codec = stream.parameters().id().name();
+        let id = stream.parameters().id();
+        let codec = id.name();
         let decoder = open_decoder(&stream)
             .map_err(|error| Error::format(path, format!("no decoder for its video codec {codec} ({error})")))?;
         let orientation = orientation(&stream);
+        let length_bytes = length_bytes(&stream);
         let (frame_rate, frames, duration) = (frame_rate(&stream), stream.frames(), stream.duration());
         let aspect = pixel_aspect(input, index).unwrap_or(Ratio::ONE);
 
@@ -85,8 +107,12 @@ impl PictureDecoder {
             ),
         };
         let step = time_base.ticks(Duration::from_secs_f64(frame_rate.inverse().value()));
+        let start = start_ticks(input, clock);
         Ok(Some(Self {
-            timeline: Timeline::new(start_ticks(input, clock), step),
+            timeline: Timeline::new(start, step),
+            start,
+            length_bytes,
+            is_countable: COUNTABLE.contains(&id) && !has_running_clock(input),
             decoder,
             stream: index,
             format,
@@ -96,6 +122,41 @@ impl PictureDecoder {
             coded_width: size.0,
             to_rgb: ToRgb::new(coded_width, coded_height),
         }))
+    }
+
+    /// Whether pictures can be passed over and still be counted.
+    pub(super) fn is_countable(&self) -> bool {
+        self.is_countable
+    }
+
+    /// What is not to be missed where everything from `time` on is wanted.
+    pub(super) fn target(&self, time: Duration) -> Target {
+        Target::Tick(i64::try_from(self.format.time_base.ticks(time)).unwrap_or(i64::MAX).saturating_add(self.start))
+    }
+
+    /// What a packet tells; none if it is another stream's.
+    pub(super) fn mark(&self, packet: &Packet) -> Option<Mark> {
+        (packet.stream() == self.stream).then(|| Mark {
+            pts: packet.pts(),
+            duration: packet.duration(),
+            is_key: packet.is_key() && self.begins_anew(packet),
+            is_shown: is_shown(packet),
+        })
+    }
+
+    /// Whether nothing behind a key frame needs what lies before it. Of H.264 that is so where the stream says that all is forgotten (IDR).
+    fn begins_anew(&self, packet: &Packet) -> bool {
+        self.decoder.id() != codec::Id::H264 || packet.data().is_some_and(|data| has_idr(data, self.length_bytes))
+    }
+
+    /// Passes over a picture: the frame that would have come, with `stand_in` for its picture.
+    pub(super) fn pass(&mut self, pts: i64, duration: i64, stand_in: Arc<Picture>) -> Frame {
+        self.frame(stand_in, Some(pts), duration)
+    }
+
+    /// When a picture with this timestamp is shown.
+    pub(super) fn time(&self, pts: i64) -> Duration {
+        self.format.time_base.time(pts.saturating_sub(self.start).max(0) as u64)
     }
 
     /// Takes the next packet; none at the end.
@@ -130,13 +191,19 @@ impl PictureDecoder {
             Error::format(&demuxer.path, format!("{:?} pictures cannot become RGB ({error})", decoded.format()))
         })?;
         let rgb = self.orientation.apply(self.coded_width, rgb);
+        let picture = Picture::new(self.format.width, self.format.height, rgb)?;
+        Ok(self.frame(Arc::new(picture), decoded.timestamp(), decoded.packet().duration))
+    }
+
+    /// The next frame on the clock of the file.
+    fn frame(&mut self, picture: Arc<Picture>, timestamp: Option<i64>, duration: i64) -> Frame {
         let time_base = self.format.time_base;
-        let duration = u64::try_from(decoded.packet().duration).ok().filter(|&ticks| ticks > 0);
-        Ok(Frame {
-            picture: Arc::new(Picture::new(self.format.width, self.format.height, rgb)?),
-            time: time_base.time(self.timeline.place(decoded.timestamp())),
+        let duration = u64::try_from(duration).ok().filter(|&ticks| ticks > 0);
+        Frame {
+            picture,
+            time: time_base.time(self.timeline.place(timestamp)),
             duration: duration.map(|ticks| time_base.time(ticks)),
-        })
+        }
     }
 }
 

@@ -1,14 +1,14 @@
 //! From a file to frames.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
     VideoFormat,
-    media_reader::{Media, MediaReader},
+    media_reader::{Media, MediaReader, SkipTo},
 };
 use crate::{
     error::{Error, Result},
-    media::Frame,
+    media::{Frame, Picture},
 };
 
 /// The frames of a file's main video stream, in the order of their times.
@@ -50,6 +50,11 @@ impl VideoReader {
     /// Packets and frames skipped so far because they could not be decoded.
     pub fn damaged(&self) -> u64 {
         self.reader.damaged()
+    }
+
+    /// Decodes no picture before the last key frame that is early enough, as [`MediaReader::skip_to`] does.
+    pub fn skip_to(&mut self, to: SkipTo, stand_in: Arc<Picture>) {
+        self.reader.skip_to(to, stand_in);
     }
 
     /// The next frame; none after the last.

@@ -6,8 +6,9 @@
 use std::ffi::c_int;
 
 use ffmpeg_next::{
-    Rescale, Stream, StreamMut, codec, ffi,
+    Packet, Rescale, Stream, StreamMut, codec, ffi,
     format::{self, context::Input},
+    packet::Ref,
     software::scaling,
 };
 
@@ -67,6 +68,24 @@ pub(super) fn duration_is_declared(input: &Input) -> bool {
     // SAFETY: a plain field of an open context.
     let method = unsafe { (*input.as_ptr()).duration_estimation_method };
     method != ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_BITRATE
+}
+
+/// Whether a packet is only there to decode others: what becomes of it is not shown.
+#[allow(unsafe_code)]
+pub(super) fn is_shown(packet: &Packet) -> bool {
+    // SAFETY: a plain field of a packet that is alive.
+    unsafe { (*packet.as_ptr()).flags & ffi::AV_PKT_FLAG_DISCARD == 0 }
+}
+
+/// What a container says to the decoder of a stream beforehand.
+#[allow(unsafe_code)]
+pub(super) fn extra_data(stream: &Stream<'_>) -> Option<Vec<u8>> {
+    // SAFETY: the stream belongs to an open context, whose parameters own so many bytes there, if any; they are copied out.
+    unsafe {
+        let parameters = (*stream.as_ptr()).codecpar;
+        let (data, size) = ((*parameters).extradata, usize::try_from((*parameters).extradata_size).ok()?);
+        (!data.is_null()).then(|| std::slice::from_raw_parts(data, size).to_vec())
+    }
 }
 
 /// The byte after the last one that the index of a stream points to, where the file has such an index.

@@ -30,6 +30,22 @@ impl Place {
         self.well(&["scene", name, "--size", "64x48", "--frames", &frames.to_string(), "-q"]);
     }
 
+    /// The same with a key frame every 12 frames, where there is an `ffmpeg` to make some.
+    pub(crate) fn render_with_key_frames(&self, name: &str, frames: usize) {
+        self.render(name, frames);
+        let again = self.path("again.mp4");
+        let mut command = Command::new("ffmpeg");
+        command
+            .args(["-v", "error", "-i"])
+            .arg(self.path(name))
+            .args(["-c:v", "libx264", "-g", "12", "-bf", "2", "-c:a", "copy"]);
+        if command.arg(&again).status().is_ok_and(|status| status.success()) {
+            std::fs::rename(again, self.path(name)).unwrap();
+        } else {
+            println!("skipped: there is no ffmpeg to make key frames with");
+        }
+    }
+
     /// A folder `model` with the tiny multimodal model of the fixtures: 2 frames of 8 x 8 and 640 samples at 8 kHz in a window, 80 ms.
     pub(crate) fn with_multimodal_model(self) -> Self {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/multimodal_autoencoding");

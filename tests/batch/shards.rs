@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::place::{Place, flow};
+use crate::place::{Place, clips, flow};
 
 #[test]
 fn shards_merge_to_what_one_run_makes() {
@@ -36,6 +36,44 @@ fn shards_merge_to_what_one_run_makes() {
     assert!(stderr.contains("options"), "{stderr}");
     let (_, stderr) = place.ends(1, &["batch", "merge", "in", "--out", "mixed"]);
     assert!(stderr.contains("journal.jsonl"), "{stderr}");
+}
+
+/// One file that lasts longer than the others together: every shard has a part of it, and no shard knows of the parts of others.
+#[test]
+fn a_huge_file_is_shared_by_shards() {
+    let place = Place::new(&[4, 6]).with_multimodal_model();
+    place.render_with_key_frames("in/huge.mp4", 240);
+    for (task, more) in [("flow", &["--flo"][..]), ("classify", &[])] {
+        let run = |out: &str, shard: &[&str]| {
+            let more = [more, &["--part", "1"], shard].concat();
+            place.well(&if task == "flow" { flow(out, &more) } else { clips(task, out, &more) });
+        };
+        let [whole, shards, merged] = ["whole", "shards", "merged"].map(|name| format!("{task}-{name}"));
+        run(&whole, &[]);
+        for shard in ["0/3", "1/3", "2/3"] {
+            run(&shards, &["--shard", shard]);
+        }
+        let of_huge = |out: String| place.rows(&out).iter().filter(|row| row.contains("huge")).count();
+        let all = of_huge(whole.clone());
+        let each = [0, 1, 2].map(|shard| of_huge(format!("{shards}/shard-{shard}-of-3")));
+        assert!(each.iter().all(|&part| part > 0) && each.iter().sum::<usize>() == all, "{task}: {each:?} of {all}");
+        run(&shards, &["--shard", "1/3", "--resume"]);
+        assert_eq!(place.report(&format!("{shards}/shard-1-of-3"))["windows"], 0, "{task}");
+
+        let (stdout, _) = place.ends(0, &["batch", "merge", &shards, "--out", &merged]);
+        assert!(stdout.starts_with("3 of 3 files done\n"), "{task}: {stdout}");
+        assert_eq!(place.rows(&whole), place.rows(&merged), "{task}");
+        assert_eq!(place.products(&whole), place.products(&merged), "{task}");
+        run(&merged, &["--resume"]);
+        assert_eq!(place.report(&merged)["files"]["done_earlier"], 3, "{task}");
+
+        // Without one of them the file is not done; gone on with, it is.
+        std::fs::remove_dir_all(place.path(&shards).join("shard-1-of-3")).unwrap();
+        place.ends(0, &["batch", "merge", &shards, "--out", &merged, "-y"]);
+        run(&merged, &["--resume"]);
+        assert_eq!(place.report(&merged)["files"]["done"], 3, "{task}");
+        assert_eq!(place.rows(&whole), place.rows(&merged), "{task}");
+    }
 }
 
 #[test]

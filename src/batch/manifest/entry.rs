@@ -15,7 +15,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Input, csv};
+use super::{super::Shard, Input, csv};
 use crate::{
     error::{Error, Result},
     video_file::is_address,
@@ -98,6 +98,7 @@ fn input(list: &Path, number: usize, entry: Entry) -> Result<Input> {
         id: entry.id.unwrap_or_else(|| path.to_string_lossy().into_owned()),
         path,
         duration: seconds("duration", entry.duration)?,
+        share: Shard::default(),
         options: FileOptions {
             frame_distance: entry.frame_distance,
             inference_interval: entry.inference_interval,

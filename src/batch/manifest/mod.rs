@@ -15,6 +15,7 @@ pub use entry::FileOptions;
 
 use rayon::prelude::*;
 
+use super::Shard;
 use crate::{
     error::{Error, Result},
     video_file::MediaReader,
@@ -34,13 +35,21 @@ pub struct Input {
     pub duration: Option<Duration>,
     /// What is different for this file.
     pub options: FileOptions,
+    /// Which part of its windows is this run's.
+    pub share: Shard,
 }
 
 impl Input {
     /// A file that is called as it was given.
     fn plain(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        Self { id: path.to_string_lossy().into_owned(), path, duration: None, options: FileOptions::default() }
+        Self {
+            id: path.to_string_lossy().into_owned(),
+            path,
+            duration: None,
+            options: FileOptions::default(),
+            share: Shard::default(),
+        }
     }
 
     /// The id as a path below a folder, with nothing in it that leads out of there.

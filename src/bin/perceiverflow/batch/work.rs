@@ -10,7 +10,7 @@ use clap::Args;
 use crossbeam_channel::RecvTimeoutError;
 use perceiverflow::{
     Result,
-    batch::{Event, Input, Run, Settings, Shard, gather, measure},
+    batch::{Event, Input, Job, Run, Settings, Shard, gather, measure},
 };
 
 use super::{display::Display, events, job::JobArguments, summary};
@@ -48,7 +48,8 @@ struct RunArguments {
     #[arg(long, requires = "resume")]
     retry_failed: bool,
 
-    /// Do the I-th of N parts only, I from 0 to N - 1, balanced by duration [default: as the scheduler says, JOB_COMPLETION_INDEX of
+    /// Do the I-th of N parts only, I from 0 to N - 1, balanced by duration; flow and labels without --vtt of a file longer than that are
+    /// shared by several [default: as the scheduler says, JOB_COMPLETION_INDEX of
     /// JOB_COMPLETIONS or SLURM_ARRAY_TASK_ID of SLURM_ARRAY_TASK_COUNT; else everything]
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
@@ -65,7 +66,8 @@ struct RunArguments {
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     time_limit: Option<Duration>,
 
-    /// Files longer than this are worked on by several workers, each at a part of at least this length, decoded from the file's beginning
+    /// Files longer than this are worked on by several workers, each at a part of at least this length, decoded from
+    /// the last key frame before it
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = seconds)]
     part: Duration,
 
@@ -91,8 +93,9 @@ impl Work {
     /// Does the work.
     pub(super) fn run(&self) -> Result<ExitCode> {
         let interrupt = Interrupt::listen_twice();
-        let (inputs, out) = self.part_of(gather(&self.inputs, self.out())?)?;
+        let inputs = gather(&self.inputs, self.out())?;
         let job = self.job.open()?;
+        let (inputs, out) = self.part_of(inputs, &job)?;
         let run = Run::start(job, inputs.clone(), &self.going.settings(out))?;
         self.watch(&run, &inputs, &interrupt)?;
         let done = run.finish()?;
@@ -109,7 +112,7 @@ impl Work {
     }
 
     /// The inputs of this shard, and where its results go.
-    fn part_of(&self, mut inputs: Vec<Input>) -> Result<(Vec<Input>, PathBuf)> {
+    fn part_of(&self, mut inputs: Vec<Input>, job: &Job) -> Result<(Vec<Input>, PathBuf)> {
         let shard = match self.going.shard {
             Some(shard) => shard,
             None => Shard::of_scheduler(|name| std::env::var(name).ok())?.unwrap_or_default(),
@@ -118,7 +121,8 @@ impl Work {
             return Ok((inputs, self.out().to_owned()));
         }
         measure(&mut inputs);
-        Ok((shard.part(inputs), self.out().join(shard.folder())))
+        let least = (!job.collects()).then_some(self.going.part);
+        Ok((shard.part(inputs, least), self.out().join(shard.folder())))
     }
 
     /// Shows what happens until all has happened, or nobody wants more.
