@@ -24,7 +24,8 @@
 //! A window has as many frames, and as much sound, as the model was trained on; frames are chosen by their times where the video has
 //! another rate. Windows begin with the first frame and follow each other side by side, or every `stride-frames` frames;
 //! `inference-interval=N` asks the model about every N-th. Picture and sound meet by running time. The stream on `sink` leads: windows
-//! begin and end with it.
+//! begin with it. They end with whichever lasts longer: a sound that goes on has labels in the messages and on `text_src`, and the end
+//! of the stream is passed on after them.
 //!
 //! A live element takes what is there; otherwise `sink` waits for `audio_sink` and the other way round, by no more than a window, so
 //! that the same input gives the same labels every time. Both therefore need a thread of their own: put a `queue` before each,

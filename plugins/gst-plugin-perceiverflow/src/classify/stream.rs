@@ -255,9 +255,13 @@ impl Stream {
         }
     }
 
-    /// The stream has ended: what is left of it becomes the last windows, and sound beyond it none.
+    /// The stream has ended. Windows go on with the sound that joins it.
+    pub(super) fn end(&mut self) {
+        self.windows.finish(self.media.as_ref().map_or(ClipStream::Video, Media::stream));
+    }
+
+    /// The sound has ended, too, or is not waited for: what is left becomes the last windows.
     pub(super) fn finish(&mut self) {
-        self.break_off();
         self.windows.finish(ClipStream::Audio);
         self.sound.over = true;
     }
@@ -293,12 +297,18 @@ impl Stream {
         let running_time = clock_time(clip.time);
         let id = self.passing.begin(Begun {
             stretch,
-            pts: self.passing.segment.position_from_running_time(running_time).unwrap_or(running_time),
+            pts: self.timestamp(running_time),
             running_time: Some(running_time),
             duration: clock_time(clip.duration),
             shown: clock_time(clip.duration.min(self.stride)),
         });
         (id, running_time)
+    }
+
+    /// A running time as a timestamp of the stream, also of one behind its end.
+    fn timestamp(&self, running_time: gst::ClockTime) -> gst::ClockTime {
+        let position = self.passing.segment.position_from_running_time_full(running_time);
+        position.and_then(gst::Signed::positive).unwrap_or(running_time)
     }
 
     /// The stretch of windows from before the first break that is known.
@@ -390,6 +400,11 @@ impl Stream {
             self.windows.gap(ClipStream::Audio, from, to);
             self.sound.end_running = self.sound.end_running.max(to);
         }
+    }
+
+    /// Whether there is sound that has not ended.
+    pub(super) fn hears(&self) -> bool {
+        self.sound.joins()
     }
 
     /// Whether the next window has all its pictures and waits for sound.

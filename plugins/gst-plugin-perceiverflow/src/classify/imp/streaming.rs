@@ -148,9 +148,17 @@ impl ModelElement for Classify {
         passing::release(self, false)
     }
 
+    /// The windows go on to the end of the sound, with labels for whoever takes them beside the stream.
     fn drain(&self) -> Result<(), gst::FlowError> {
-        self.with_stream(Stream::break_off)?;
-        self.cut_windows(Stream::sound_lags)?;
+        self.with_stream(Stream::end)?;
+        self.changed.notify_all();
+        let waits = self.base.live_settings().leaky == Leaky::No;
+        while let Some((running_time, job)) = self.next_window(Stream::hears)? {
+            self.offer(running_time, job)?;
+            // Nothing else holds back a sound that is read faster than the model hears.
+            element::collect(self, waits)?;
+            passing::release(self, waits)?;
+        }
         self.with_stream(Stream::finish)?;
         self.changed.notify_all();
         self.cut_windows(|_| false)?;
@@ -268,7 +276,10 @@ impl Classify {
     }
 
     pub(super) fn source_of_text(&self) -> Result<Source, gst::FlowError> {
-        self.base.source_of("labels", self.with_passing(|passing| passing.segment.clone())?)
+        let mut segment = self.with_passing(|passing| passing.segment.clone())?;
+        // The sound, and labels with it, may outlast the video.
+        segment.set_stop(gst::ClockTime::NONE);
+        self.base.source_of("labels", segment)
     }
 
     /// What a buffer holds for the model, if the segment covers it, and how long it lasts.
@@ -299,15 +310,20 @@ impl Classify {
     /// Hands every window that is complete to the model. While `lacks` says so, and the element is not live, more sound is waited for.
     fn cut_windows(&self, lacks: fn(&Stream) -> bool) -> Result<(), gst::FlowError> {
         while let Some((running_time, job)) = self.next_window(lacks)? {
-            lock(&self.base.report).windows_in += 1;
-            if self.base.is_late(Some(running_time)) {
-                self.lost(job.id);
-                element::lose(self, Loss::Late, job.id);
-            } else {
-                element::ask(self, job)?;
-            }
+            self.offer(running_time, job)?;
         }
         Ok(())
+    }
+
+    /// Hands a window to the model, unless downstream has no use for it any more.
+    fn offer(&self, running_time: gst::ClockTime, job: Job<Question>) -> Result<(), gst::FlowError> {
+        lock(&self.base.report).windows_in += 1;
+        if self.base.is_late(Some(running_time)) {
+            self.lost(job.id);
+            element::lose(self, Loss::Late, job.id);
+            return Ok(());
+        }
+        element::ask(self, job)
     }
 
     fn next_window(&self, lacks: fn(&Stream) -> bool) -> Result<Option<(gst::ClockTime, Job<Question>)>, gst::FlowError> {
