@@ -6,7 +6,7 @@ use std::{
 };
 
 use gst::{prelude::*, subclass::prelude::*};
-use gst_video::{VideoFrameRef, VideoInfo};
+use gst_video::VideoFrameRef;
 use perceiverflow::{
     Result,
     engine::{Answer, Question},
@@ -24,6 +24,7 @@ use crate::{
         settings::Settings,
         stream::{Content, Media, Stream},
     },
+    colour::video_info,
     convert,
     element::{self, Base, Segment},
     label_bytes,
@@ -198,7 +199,7 @@ impl ModelElement for Classify {
     fn take_caps(&self, caps: &gst::CapsRef) -> Result<gst::Caps, gst::ErrorMessage> {
         let media = match SoundFormat::of(caps) {
             Some(format) => Ok(Media::Sound(format)),
-            None => VideoInfo::from_caps(caps).map(Media::Video),
+            None => video_info(caps).map(Media::Video),
         };
         let media = media.map_err(|error| gst::error_msg!(gst::StreamError::Format, ["{caps:?}: {error}"]))?;
         if matches!(media, Media::Sound(_)) && lock(&self.audio_pad).is_some() {
