@@ -361,3 +361,22 @@ fn every_frame_passes_and_every_dropped_window_is_counted_and_warned_of() {
         assert_eq!(told, dropped, "{leaky:?}");
     }
 }
+
+#[test]
+fn windows_too_late_for_downstream_are_left_out_and_their_frames_pass() {
+    for qos in [true, false] {
+        let mut stage = Stage::prepared(ResultPolicy::Aligned, |element| element.set_property("qos", qos));
+        (0..3).for_each(|number| stage.push(number));
+        let jitter = (PERIOD * 2).nseconds() as i64;
+        let late = gst::event::Qos::builder(gst::QOSType::Underflow, 2.0, jitter).timestamp(gst::ClockTime::ZERO).build();
+        // Nobody upstream of the harness takes it further.
+        stage.harness.push_upstream_event(late);
+        (3..8).for_each(|number| stage.push(number));
+        stage.eos();
+        // Late by one window at window 0: recovered at window 2.
+        assert_eq!((stage.stat("windows-in"), stage.stat("windows-dropped")), (4, u64::from(qos)));
+        let carried: Vec<_> = stage.carried().into_iter().map(|(_, window)| window).collect();
+        let second = if qos { 0 } else { 1 };
+        assert_eq!(carried, [0, 0, second, second, 2, 2, 3, 3].map(Some));
+    }
+}
