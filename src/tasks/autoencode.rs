@@ -138,7 +138,9 @@ impl Autoencode {
         if let Some(other) = windows.iter().find(|latents| latents.dims() != self.latent_dims()) {
             return Err(Error::tensor("latents", other.dims(), format!("{:?}, those of this model", self.latent_dims())));
         }
-        let latents = Tensor::stack(&windows.iter().map(|latents| &latents.0).collect::<Vec<_>>(), 0)?;
+        // Another copy of the model, elsewhere, may have made them.
+        let here = windows.iter().map(|latents| latents.0.to_device(&self.device)).collect::<candle_core::Result<Vec<_>>>()?;
+        let latents = Tensor::stack(&here, 0)?;
         let (name, points) = match head {
             Head::Video(queries) => (IMAGE, queries.points(self.video_grid())?),
             Head::Audio => (AUDIO, self.all_points(AUDIO)),
