@@ -59,7 +59,7 @@ fn run(of: &str, live: bool, changes: usize) {
     let holder =
         gst::ElementFactory::make("perceiverclassify").property("model", &model).property("device", "cpu").build().unwrap();
     holder.set_state(gst::State::Paused).unwrap();
-    let pipeline = gst::parse::launch(&line(live, &model, &of)).unwrap();
+    let pipeline = gst::parse::launch(&line(live, &model, of)).unwrap();
     for (at, state) in states().take(changes).enumerate() {
         assert!(pipeline.set_state(state).is_ok(), "change {at} to {state:?}");
         if at % 8 == 0 {
