@@ -8,8 +8,8 @@ use gst_video::VideoInfo;
 use perceiverflow::{
     Result,
     engine::Question,
-    media::{AudioChunk, Clip, ClipShape, ClipStats, ClipStream, ClipWindow, Frame},
-    tasks::{Autoencode, ClipPreprocessor, Head},
+    media::{AudioChunk, Clip, ClipShape, ClipStats, ClipStream, ClipWindow, Frame, MissingAudio},
+    tasks::{Head, WindowPreprocessor},
 };
 
 use super::{
@@ -57,7 +57,7 @@ pub(super) enum Content {
 #[derive(Debug)]
 pub(super) struct Stream {
     policy: ResultPolicy,
-    preprocessor: ClipPreprocessor,
+    preprocessor: WindowPreprocessor,
     windows: ClipWindow,
     stride: Duration,
     /// Windows that may wait for the model.
@@ -101,10 +101,13 @@ impl Stream {
     ///
     /// # Errors
     /// When a setting is outside its range.
-    pub(super) fn new(task: &Autoencode, settings: &Settings, waiting: u32) -> Result<Self> {
-        let preprocessor = task.preprocessor(settings.windows.framing());
+    pub(super) fn new(preprocessor: WindowPreprocessor, settings: &Settings, waiting: u32) -> Result<Self> {
         let shape = preprocessor.shape();
-        let options = settings.options(&shape);
+        let mut options = settings.options(&shape);
+        if !preprocessor.hears() {
+            // It is not missed.
+            options.missing_audio = MissingAudio::Silence;
+        }
         let stride = shape.time_of((options.stride_frames * shape.samples_per_frame) as u64);
         let limit = shape.duration() + stride * waiting;
         Ok(Self {
@@ -130,6 +133,11 @@ impl Stream {
 
     pub(super) fn shape(&self) -> ClipShape {
         self.preprocessor.shape()
+    }
+
+    /// Whether sound makes a difference to the model.
+    pub(super) fn takes_sound(&self) -> bool {
+        self.preprocessor.hears()
     }
 
     /// From the start of a window to the start of the next.
@@ -332,8 +340,8 @@ impl Stream {
 impl Stream {
     /// Whether there is sound to wait for.
     pub(super) fn set_joined(&mut self, joined: bool) {
-        self.sound.present = joined;
-        if joined {
+        self.sound.present = joined && self.takes_sound();
+        if self.sound.present {
             self.rejoin();
         } else if !matches!(self.media, Some(Media::Sound(_))) {
             self.windows.finish(ClipStream::Audio);

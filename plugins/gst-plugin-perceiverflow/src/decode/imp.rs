@@ -24,7 +24,7 @@ use crate::{
     caps::{self, HeadKind, HeadMedia},
     element,
     lock::lock,
-    models::SharedModel,
+    models::AskedModel,
     multimodal::MultimodalModel,
     names::Names,
     stage::{Placed, Stage, WindowStage},

@@ -70,13 +70,13 @@ fn windows(lines: &str) -> Vec<Window> {
     lines.lines().map(Window::of).collect()
 }
 
-/// Labels by the program and by the script; both are asserted to be the same.
-fn assert_same_labels(input: &Path, script: &str) -> Vec<Window> {
+/// Labels by the program and by the script with this model; both are asserted to be the same.
+fn assert_same_labels(model: &str, input: &Path, script: &str) -> Vec<Window> {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (input.to_str().unwrap(), folder.path().join("labels.jsonl"));
-    let of_program = windows(&said(multimodal_model(), &["classify", "--json", "--top-k", "7", "--threshold", "0", input]));
+    let of_program = windows(&said(model, &["classify", "--json", "--top-k", "7", "--threshold", "0", input]));
     let options = ("OPTIONS", "device=cpu top-k=7 threshold=0");
-    run_labels(script, &[("INPUT", input), ("OUTPUT", output.to_str().unwrap()), options]);
+    run_labels(script, &[("MODEL", model), ("INPUT", input), ("OUTPUT", output.to_str().unwrap()), options]);
     let of_pipeline = windows(&std::fs::read_to_string(output).unwrap());
     assert_eq!(of_program.len(), of_pipeline.len(), "{input}");
     for (one, other) in of_program.iter().zip(&of_pipeline) {
@@ -156,6 +156,16 @@ fn assert_same_reconstruction(input: &Path, video: bool, audio: bool) {
     }
 }
 
+/// A small image classifier with random weights, in this folder.
+fn image_classifier(folder: &Path) -> String {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/models/image_classification_learned");
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(from.join(file), folder.join(file)).unwrap();
+    }
+    std::fs::write(folder.join("preprocessor_config.json"), r#"{"size": 8, "crop_size": 10}"#).unwrap();
+    folder.to_str().unwrap().to_owned()
+}
+
 /// A clip with this many frames of 40 ms, and this many chunks of sound as long.
 fn clip(folder: &Path, frames: usize, chunks: usize) -> PathBuf {
     let path = folder.join("a clip.mp4");
@@ -174,9 +184,23 @@ fn sound_or_video_that_outlasts_the_other_is_labelled_and_reconstructed_to_its_e
     let folder = tempfile::tempdir().unwrap();
     for (frames, chunks, windows) in [(12, 30, 15), (30, 12, 15)] {
         let clip = clip(folder.path(), frames, chunks);
-        assert_eq!(assert_same_labels(&clip, "labels-to-json.sh").len(), windows, "{frames} frames, {chunks} chunks");
+        assert_eq!(
+            assert_same_labels(multimodal_model(), &clip, "labels-to-json.sh").len(),
+            windows,
+            "{frames} frames, {chunks} chunks"
+        );
         assert_same_reconstruction(&clip, true, true);
     }
+}
+
+#[test]
+fn an_image_classifier_labels_single_frames_and_hears_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = image_classifier(folder.path());
+    let clip = clip(folder.path(), 12, 30);
+    let windows = assert_same_labels(&model, &clip, "labels-to-json.sh");
+    assert_eq!(windows.len(), 12, "one for each frame");
+    assert!(windows.iter().all(|window| (window.times[1] - window.times[0] - 0.04).abs() <= APART), "{windows:?}");
 }
 
 /// Real clips and sounds of any kind, if `PERCEIVERFLOW_TEST_MEDIA` names a folder whose `video` and `audio` hold some.
@@ -187,14 +211,17 @@ fn real_media_are_the_same_by_pipeline_and_by_program() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let output = folder.path().join("out.mkv");
+    let (output, classifier) = (folder.path().join("out.mkv"), image_classifier(folder.path()));
     for (kind, script) in [("video", "labels-to-json.sh"), ("audio", "labels-of-sound.sh")] {
         for entry in std::fs::read_dir(Path::new(&media).join(kind)).unwrap() {
             let input = entry.unwrap().path();
-            let windows = assert_same_labels(&input, script);
+            let windows = assert_same_labels(multimodal_model(), &input, script);
             assert!(windows.len() > 10, "{}: {} windows", input.display(), windows.len());
             let follow = |pair: &[Window]| (pair[0].times[1] - pair[1].times[0]).abs() <= APART;
             assert!(windows.windows(2).all(follow), "{}: windows lie apart", input.display());
+            if kind == "video" {
+                assert_same_labels(&classifier, &input, script);
+            }
             assert_same_reconstruction(&input, has(&input, "video"), has(&input, "audio"));
             run_labels("reconstruct.sh", &[("INPUT", input.to_str().unwrap()), ("OUTPUT", output.to_str().unwrap())]);
         }

@@ -11,7 +11,6 @@ use perceiverflow::{
     Result,
     engine::{Answer, Question},
     media::Frame,
-    tasks::Head,
 };
 
 use super::{Classes, Classify, ModelElement, State, lock};
@@ -21,6 +20,7 @@ use crate::{
     classify::{
         CAT,
         line::Timed,
+        model::Classifier,
         settings::Settings,
         stream::{Content, Media, Stream},
     },
@@ -29,7 +29,6 @@ use crate::{
     element::{self, Base, Segment},
     label_bytes,
     meta::LabelsMeta,
-    multimodal::MultimodalModel,
     passing::{self, PassThrough, Passing},
     queue::Leaky,
     report::Loss,
@@ -40,7 +39,7 @@ use crate::{
 
 impl ModelElement for Classify {
     type Own = Settings;
-    type Model = MultimodalModel;
+    type Model = Classifier;
     const REMEDY: &'static str = "leaky=downstream or inference-interval help";
 
     fn category() -> gst::DebugCategory {
@@ -51,10 +50,11 @@ impl ModelElement for Classify {
         &self.base
     }
 
-    fn start(&self, model: &Arc<MultimodalModel>, settings: &settings::Settings<Settings>) -> Result<()> {
+    fn start(&self, model: &Arc<Classifier>, settings: &settings::Settings<Settings>) -> Result<()> {
         let names = settings.own.labels.names(model.task().label_names().len())?.map(Arc::new);
-        let expected = model.encoding() + model.decoding(Head::Labels)?;
-        let mut stream = Stream::new(model.task(), &settings.own, settings.inference.max_size_buffers)?;
+        let expected = model.processing()?;
+        let preprocessor = model.task().preprocessor(settings.own.windows.framing());
+        let mut stream = Stream::new(preprocessor, &settings.own, settings.inference.max_size_buffers)?;
         stream.set_joined(lock(&self.audio_pad).clone().is_some_and(|pad| pad.is_linked()));
         *lock(&self.classes) = Classes { names, expected };
         *lock(&self.state) = State { stream: Some(stream), ..State::default() };
@@ -66,7 +66,7 @@ impl ModelElement for Classify {
         drop(stream);
     }
 
-    fn expected(&self, _model: &MultimodalModel) -> Duration {
+    fn expected(&self, _model: &Classifier) -> Duration {
         lock(&self.classes).expected
     }
 
@@ -119,7 +119,8 @@ impl ModelElement for Classify {
         };
         let model = self.base.model()?;
         let (choice, names) = (lock(&self.base.settings).own.labels.clone(), lock(&self.classes).names.clone());
-        let labels = choice.choose(model.task(), &scores, names.as_deref());
+        let task = model.task();
+        let labels = choice.choose(task.labels(&scores), |labels| task.holding(labels), names.as_deref());
         let meta = |window| LabelsMeta { labels, window };
         let Some(outcome) = self.with_passing(|passing| passing.found(window, model_hash, meta))? else { return Ok(()) };
         gst::log!(CAT, imp = self, "window {window} at {}: {:?}", outcome.place.start, outcome.meta.labels);
@@ -206,6 +207,13 @@ impl ModelElement for Classify {
             return Err(gst::error_msg!(
                 gst::StreamError::WrongType,
                 ["sink has sound and audio_sink is there, too: accepted is video on sink beside it"]
+            ));
+        }
+        let hears = self.with_stream(|stream| stream.takes_sound()).unwrap_or(true);
+        if matches!(media, Media::Sound(_)) && !hears {
+            return Err(gst::error_msg!(
+                gst::StreamError::WrongType,
+                ["sink has sound, and the model is an image classifier: accepted is video"]
             ));
         }
         let _ = self.with_stream(|stream| stream.set_media(media));
