@@ -8,7 +8,7 @@ use crate::{
     checkpoint::Checkpoint,
     compute::{DeviceChoice, Precision},
     error::{Error, Result},
-    media::{Clip, ClipShape, Labels},
+    media::{Clip, ClipOptions, ClipShape, Labels, MissingAudio},
     perceiver::PerceiverImageProcessor,
 };
 
@@ -122,6 +122,11 @@ impl WindowPreprocessor {
     /// Whether sound makes a difference.
     pub fn hears(&self) -> bool {
         matches!(self, Self::Clips(_))
+    }
+
+    /// How windows are cut for the model, where `options` are what is asked for: who hears nothing misses no sound.
+    pub fn suited(&self, options: ClipOptions) -> ClipOptions {
+        if self.hears() { options } else { ClipOptions { audio: false, missing_audio: MissingAudio::Silence, ..options } }
     }
 
     /// The numbers of a window.

@@ -1,9 +1,9 @@
 //! SECTION:element-perceiverclassify
 //! @see_also: perceiveroverlay, perceiverflow
 //!
-//! `perceiverclassify` says with a multimodal Perceiver IO model what a stream shows and sounds like, or with an image classifier what it shows. The stream passes through
-//! untouched, with the labels of its windows as metadata (`PerceiverLabelsMeta`, see [`LabelsMeta`](crate::meta::LabelsMeta));
-//! `perceiveroverlay` writes them on the picture.
+//! `perceiverclassify` says with a multimodal Perceiver IO model what a stream shows and sounds like, or with an image classifier what it
+//! shows. The stream passes through untouched, with the labels of its windows as metadata (`PerceiverLabelsMeta`, see
+//! [`LabelsMeta`](crate::meta::LabelsMeta)); `perceiveroverlay` writes them on the picture.
 //!
 //! ## Usage
 //!

@@ -8,7 +8,7 @@ use gst_video::VideoInfo;
 use perceiverflow::{
     Result,
     engine::Question,
-    media::{AudioChunk, Clip, ClipShape, ClipStats, ClipStream, ClipWindow, Frame, MissingAudio},
+    media::{AudioChunk, Clip, ClipShape, ClipStats, ClipStream, ClipWindow, Frame},
     tasks::{Head, WindowPreprocessor},
 };
 
@@ -103,11 +103,7 @@ impl Stream {
     /// When a setting is outside its range.
     pub(super) fn new(preprocessor: WindowPreprocessor, settings: &Settings, waiting: u32) -> Result<Self> {
         let shape = preprocessor.shape();
-        let mut options = settings.options(&shape);
-        if !preprocessor.hears() {
-            // It is not missed.
-            options.missing_audio = MissingAudio::Silence;
-        }
+        let options = preprocessor.suited(settings.options(&shape));
         let stride = shape.time_of((options.stride_frames * shape.samples_per_frame) as u64);
         let limit = shape.duration() + stride * waiting;
         Ok(Self {

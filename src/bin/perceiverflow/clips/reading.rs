@@ -10,7 +10,7 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use perceiverflow::{
     Error, Result,
-    media::{ClipStats, ClipStream, ClipWindow, MissingAudio},
+    media::{ClipStats, ClipStream, ClipWindow},
     tasks::{Autoencode, ClipInputs, ClipPreprocessor, Latents, WindowPreprocessor},
     video_file::{Media, MediaReader, VideoFormat},
 };
@@ -104,13 +104,10 @@ impl Windows {
         let shape = preprocessor.shape();
         let reader = MediaReader::open(path, shape.sample_rate)?;
         let (video, has_sound) = (reader.video_format(), reader.has_sound());
-        let mut options = arguments.cutting().options(&shape, video.is_some(), has_sound && preprocessor.hears());
-        if !preprocessor.hears() {
-            if video.is_none() {
-                return Err(Error::format(path, "it has no video: accepted is one, as an image classifier hears nothing"));
-            }
-            options.missing_audio = MissingAudio::Silence;
+        if video.is_none() && !preprocessor.hears() {
+            return Err(Error::format(path, "it has no video: an image classifier hears nothing"));
         }
+        let options = preprocessor.suited(arguments.cutting().options(&shape, video.is_some(), has_sound));
         let stride = shape.time_of((options.stride_frames * shape.samples_per_frame) as u64);
         let expected = reader.duration().map(|duration| duration.div_duration_f64(stride).ceil() as u64);
         let cutter = ClipWindow::new(shape, options)?;
