@@ -103,6 +103,37 @@ fn cues_and_lines_by_name() {
 }
 
 #[test]
+fn an_image_classifier_is_asked_about_single_frames() {
+    let place = place();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/image_classification_learned");
+    std::fs::create_dir(place.path("pictures")).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(fixture.join(file), place.path("pictures").join(file)).unwrap();
+    }
+    std::fs::write(place.path("pictures/preprocessor_config.json"), r#"{"size": 8, "crop_size": 10}"#).unwrap();
+    let (pictures, clip) = (place.text("pictures"), place.text("clip.mp4"));
+    let lines = |stride: &str, batch: &str| {
+        let options = ["--json", "--stride-frames", stride, "--batch-size", batch, "--missing-audio", "drop"];
+        json_lines(&place.well(&[&["classify", "--model", &pictures, &clip][..], &options].concat()))
+    };
+    let all = lines("1", "1");
+    assert_eq!(all.len(), FRAMES);
+    let fifth = lines("5", "3");
+    assert_eq!(fifth.len(), FRAMES / 5);
+    for (number, line) in fifth.iter().enumerate() {
+        assert!((line["start"].as_f64().unwrap() - number as f64 * 0.2).abs() < 1e-6, "{line}");
+        assert!((line["end"].as_f64().unwrap() - number as f64 * 0.2 - 0.04).abs() < 1e-6, "{line}");
+        assert_eq!(line["labels"][0]["index"], all[number * 5]["labels"][0]["index"]);
+    }
+    let sound = place.text("sound.wav");
+    place.well(&["reconstruct", "--model", &place.text("model"), &clip, "-o", &sound]);
+    let refused = place.badly(1, &["classify", "--model", &pictures, &sound]);
+    assert!(refused.contains("sound.wav") && refused.contains("no video"), "{refused}");
+    let refused = place.badly(1, &["classify", "--model", "builtin:flow", &clip]);
+    assert!(refused.contains("PerceiverForOpticalFlow") && refused.contains("PerceiverForMultimodalAutoencoding"), "{refused}");
+}
+
+#[test]
 fn a_broken_input_does_not_stop_the_others() {
     let place = place();
     let (model, clip, broken) = (place.text("model"), place.text("clip.mp4"), place.text("broken.mp4"));

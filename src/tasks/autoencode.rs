@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use candle_core::{Device, Tensor};
 
-use super::{ClipInputs, ClipPreprocessor, Framing, Head, VideoQueries, classes::Classes};
+use super::{ClipInputs, ClipPreprocessor, Framing, Head, Model, VideoQueries, classes::Classes};
 use crate::{
     checkpoint::Checkpoint,
     compute::{DeviceChoice, Precision},
@@ -16,6 +16,9 @@ use crate::{
         models::{AUDIO, IMAGE, LABEL, MultimodalInputs, PerceiverForMultimodalAutoencoding},
     },
 };
+
+/// What checkpoints call the model.
+const ARCHITECTURE: &str = "PerceiverForMultimodalAutoencoding";
 
 /// Queries in one step of the decoder: enough to fill the processor, few enough to stay in its memory.
 pub(super) const QUERIES_AT_ONCE: usize = 1 << 15;
@@ -64,6 +67,10 @@ impl Autoencode {
     /// # Errors
     /// When it is no multimodal model, or the device is not there.
     pub fn of(checkpoint: &Checkpoint, device: DeviceChoice, precision: Precision) -> Result<Self> {
+        // Before the weights are looked at: of another architecture's there would be much to say.
+        if checkpoint.config().architectures.first().is_some_and(|name| name != ARCHITECTURE) {
+            return Err(Model::refused(checkpoint, ARCHITECTURE));
+        }
         let device = device.open()?;
         let built = checkpoint.build(&device, precision, PerceiverForMultimodalAutoencoding::new)?;
         Ok(Self::new(built, checkpoint.config().clone(), device, checkpoint.hash().to_owned()))
@@ -138,7 +145,9 @@ impl Autoencode {
         if let Some(other) = windows.iter().find(|latents| latents.dims() != self.latent_dims()) {
             return Err(Error::tensor("latents", other.dims(), format!("{:?}, those of this model", self.latent_dims())));
         }
-        let latents = Tensor::stack(&windows.iter().map(|latents| &latents.0).collect::<Vec<_>>(), 0)?;
+        // Another copy of the model, elsewhere, may have made them.
+        let here = windows.iter().map(|latents| latents.0.to_device(&self.device)).collect::<candle_core::Result<Vec<_>>>()?;
+        let latents = Tensor::stack(&here, 0)?;
         let (name, points) = match head {
             Head::Video(queries) => (IMAGE, queries.points(self.video_grid())?),
             Head::Audio => (AUDIO, self.all_points(AUDIO)),

@@ -1,14 +1,16 @@
 //! Pictures to labels.
 
-use candle_core::{Device, Tensor};
+use std::sync::Arc;
 
-use super::{Model, classes::Classes};
+use candle_core::{DType, Device, Tensor};
+
+use super::{ClipInputs, Model, classes::Classes};
 use crate::{
     checkpoint::Checkpoint,
     compute::{DeviceChoice, Precision},
     error::Result,
     media::{Labels, Picture},
-    perceiver::{Keep, PerceiverConfig, PerceiverImageProcessor, models::PerceiverForImageClassification},
+    perceiver::{ImageSize, Keep, PerceiverConfig, PerceiverImageProcessor, models::PerceiverForImageClassification},
 };
 
 /// An image classifier with its way from pictures to labels.
@@ -69,6 +71,35 @@ impl ClassifyImage {
             return Ok(Vec::new());
         }
         self.classes.labels(&self.model.forward(&self.images(pictures)?, Keep::default())?.logits)
+    }
+
+    /// A score for each class, of several pictures that are windows of a stream, in one call.
+    ///
+    /// # Errors
+    /// When they are not of the processor's size, or that is none the model takes.
+    pub(super) fn scores(&self, windows: &[&ClipInputs]) -> Result<Vec<Vec<f32>>> {
+        if windows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ImageSize { height, width } = self.processor.size;
+        let levels: Vec<f32> = windows.iter().flat_map(|window| window.image()).copied().collect();
+        let images = Tensor::from_vec(levels, (windows.len(), 3, height, width), &self.device)?;
+        Ok(self.model.forward(&images, Keep::default())?.logits.to_dtype(DType::F32)?.to_vec2()?)
+    }
+
+    /// The labels of a picture's scores.
+    pub(super) fn labels(&self, scores: &[f32]) -> Labels {
+        self.classes.labels_of(scores)
+    }
+
+    /// The classes' names by their numbers.
+    pub(super) fn label_names(&self) -> &[Arc<str>] {
+        self.classes.names()
+    }
+
+    /// What is done to pictures before the model sees them.
+    pub(super) fn processor(&self) -> &PerceiverImageProcessor {
+        &self.processor
     }
 
     /// What the model takes for these pictures, one at least: B × 3 × Y × X, cropped, resized and normalised.

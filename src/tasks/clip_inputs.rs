@@ -5,7 +5,7 @@ use candle_core::{Device, Tensor};
 use crate::{
     error::{Error, Result},
     media::{Clip, ClipShape, Picture, Raster},
-    perceiver::PerceiverConfig,
+    perceiver::{ImageSize, PerceiverConfig},
 };
 
 /// Colours of a pixel.
@@ -23,7 +23,7 @@ pub enum Framing {
     Letterbox,
 }
 
-/// One window as the model reads it: float32, on the processor.
+/// One window as the model reads it: float32, on the processor. That of an image classifier is one picture, normalised as it asks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClipInputs {
     image: Vec<f32>,
@@ -39,6 +39,18 @@ impl ClipInputs {
     /// Samples, −1 … 1.
     pub fn audio(&self) -> &[f32] {
         &self.audio
+    }
+
+    /// A picture as an image classifier reads it, 3 × Y × X of this size, without sound.
+    ///
+    /// # Errors
+    /// For a picture of another size.
+    pub(super) fn of_picture(picture: &Tensor, size: ImageSize) -> Result<Self> {
+        let (given, accepted) = (picture.dims(), [COLOURS, size.height, size.width]);
+        if given != accepted {
+            return Err(Error::tensor("picture", format!("{given:?}"), format!("{accepted:?}, the image processor's size")));
+        }
+        Ok(Self { image: picture.flatten_all()?.to_vec1()?, audio: Vec::new() })
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct SoundDecoder {
     pub(super) stream: usize,
     clock: ffmpeg_next::Rational,
     start: i64,
+    /// Where the sound ends, where the container has an index and so knows.
+    end: Option<i64>,
     to_mono: ToMono,
     ended: bool,
 }
@@ -36,11 +38,13 @@ impl SoundDecoder {
         let decoder = open().map_err(|error: LibavError| {
             Error::format(&demuxer.path, format!("no decoder for its audio codec {codec} ({error})"))
         })?;
+        let end = Some(stream.start_time().max(0) + stream.duration());
         Ok(Some(Self {
             decoder,
             stream: stream.index(),
             clock: stream.time_base(),
             start: start_ticks(&demuxer.input, stream.time_base()),
+            end: end.filter(|_| stream.frames() > 0 && stream.duration() > 0),
             to_mono: ToMono::new(rate),
             ended: false,
         }))
@@ -89,6 +93,16 @@ impl SoundDecoder {
     fn convert(&mut self, decoded: &mut frame::Audio) -> Result<(), LibavError> {
         if decoded.channel_layout().is_empty() {
             decoded.set_channel_layout(ChannelLayout::default(i32::from(decoded.channels())));
+        }
+        // The last packet decodes to as many samples as any other, and what fills it up was never part of the sound.
+        if let Some((end, at)) = self.end.zip(decoded.timestamp()) {
+            let left = (end - at).rescale(self.clock, (1, decoded.rate() as i32)).max(0) as usize;
+            if left < decoded.samples() {
+                decoded.set_samples(left);
+            }
+            if left == 0 {
+                return Ok(());
+            }
         }
         let time = decoded.timestamp().map(|at| (at - self.start).rescale(self.clock, (1, 1_000_000_000)));
         self.to_mono.convert(decoded, time)

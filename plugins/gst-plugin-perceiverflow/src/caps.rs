@@ -9,7 +9,7 @@ use gst_video::VideoFormat;
 pub(crate) use self::{
     heads::{HeadKind, HeadMedia, any_head, heads},
     texts::{any_text, is_markup, text},
-    windows::{any_inputs, any_latents, inputs, latents, window_rate},
+    windows::{any_inputs, any_latents, are_tensors, chosen_latents, inputs, latents, window_rate},
 };
 use crate::sound;
 

@@ -1,6 +1,7 @@
 //! Luma and chroma against RGB, by the colorimetry of the caps: integers in 1/65536, exact to the rounding of one byte.
 
-use gst_video::{VideoColorMatrix, VideoColorRange, VideoColorimetry};
+use gst::glib;
+use gst_video::{VideoColorMatrix, VideoColorRange, VideoColorimetry, VideoInfo};
 
 /// Fractional bits of the coefficients.
 const BITS: u32 = 16;
@@ -19,6 +20,24 @@ pub(crate) struct Colour {
     blue_cb: i32,
     /// R', G' and B' to Y', Cb and Cr.
     rows: [[i32; 3]; 3],
+}
+
+/// The video that fixed caps describe.
+///
+/// Where caps leave the matrix open, GStreamer puts its default in the place of all they say of colours. What they say of the range holds
+/// here: decoders know that alone of many files.
+///
+/// # Errors
+/// When they are no raw video.
+pub(crate) fn video_info(caps: &gst::CapsRef) -> Result<VideoInfo, glib::BoolError> {
+    let info = VideoInfo::from_caps(caps)?;
+    let said = caps.structure(0).and_then(|structure| structure.get::<&str>("colorimetry").ok());
+    let said = said.and_then(|said| said.parse::<VideoColorimetry>().ok());
+    let known = |said: &VideoColorimetry| said.matrix() == VideoColorMatrix::Unknown && said.range() != VideoColorRange::Unknown;
+    let Some(said) = said.filter(|said| info.is_yuv() && known(said)) else { return Ok(info) };
+    let usual = info.colorimetry();
+    let colours = VideoColorimetry::new(said.range(), usual.matrix(), usual.transfer(), usual.primaries());
+    VideoInfo::builder_from_info(&info).colorimetry(&colours).build()
 }
 
 impl Colour {
@@ -125,5 +144,27 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn full_range_holds_also_where_the_matrix_has_no_name() {
+        gst::init().unwrap();
+        let of = |colorimetry: &str, height: i32| {
+            let caps = gst::Caps::builder("video/x-raw")
+                .field("format", "I420")
+                .field("width", 64)
+                .field("height", height)
+                .field("framerate", gst::Fraction::new(25, 1))
+                .field("colorimetry", colorimetry)
+                .build();
+            let colours = video_info(&caps).unwrap().colorimetry();
+            (colours.range(), colours.matrix())
+        };
+        use VideoColorMatrix::{Bt601, Bt709};
+        use VideoColorRange::{Range0_255, Range16_235};
+        assert_eq!(of("1:0:0:0", 48), (Range0_255, Bt601));
+        assert_eq!(of("1:0:0:0", 720), (Range0_255, Bt709));
+        assert_eq!(of("0:0:0:0", 48), (Range16_235, Bt601));
+        assert_eq!(of("bt709", 48), (Range16_235, Bt709));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gst::{glib, prelude::*};
-use perceiverflow::{Result, media::Labels, tasks::Autoencode};
+use perceiverflow::{Result, media::Labels};
 
 use crate::{names::Names, settings::CHECKED};
 
@@ -37,11 +37,11 @@ impl LabelSettings {
         path.map(|path| Names::read(Path::new(path), classes)).transpose()
     }
 
-    /// The labels that the user wants of a window's scores, under the names that the user gave.
-    pub(crate) fn choose(&self, task: &Autoencode, scores: &[f32], names: Option<&Names>) -> Labels {
-        let labels = task.labels(scores);
-        let holding = if self.threshold == MODELS_OWN { task.holding(&labels) } else { labels };
-        let labels = holding.top(self.top_k as usize, self.threshold);
+    /// Those of a window's labels that the user wants, under the names that the user gave; `holding` says which hold by the model's own
+    /// thresholds.
+    pub(crate) fn choose(&self, labels: Labels, holding: impl FnOnce(&Labels) -> Labels, names: Option<&Names>) -> Labels {
+        let labels = if self.threshold == MODELS_OWN { holding(&labels) } else { labels };
+        let labels = labels.top(self.top_k as usize, self.threshold);
         names.map_or_else(|| labels.clone(), |names| names.rename(&labels))
     }
 

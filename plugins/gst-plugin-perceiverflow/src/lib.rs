@@ -9,9 +9,6 @@
 //! | [`perceiverdecode`](decode) | asks latents for video, sound or labels |
 //! | [`perceiveroverlay`](overlay) | draws what the metadata says |
 //! | [`perceivertext`](text) | fills the gaps of subtitles or says what they are about |
-//! | [`perceiverpreprocess`](preprocess) | cuts video and sound into the windows of a multimodal model |
-//! | [`perceiverencode`](encode) | windows to latents, once |
-//! | [`perceiverdecode`](decode) | latents to video, sound or labels, as often as wanted |
 //! | [`perceiverflow`](perceiverbin) | whole jobs in one bin: flow, labels, reconstruction |
 //!
 //! Rust applications read the metadata with [`meta::FlowMeta`], [`meta::LabelsMeta`] and [`meta::WindowMeta`].
@@ -48,6 +45,7 @@ mod settings;
 mod sound;
 mod stage;
 mod tensor_bytes;
+mod tensor_memory;
 pub mod text;
 mod times;
 mod window_settings;

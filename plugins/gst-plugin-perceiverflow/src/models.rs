@@ -95,7 +95,40 @@ impl<M> Registry<M> {
 /// The worker of a model: claims to windows in, replies out; none for windows that were withdrawn.
 pub(crate) type ModelWorker<M> = Worker<Claim<Job<<M as SharedModel>::Question>>, Option<Reply<<M as SharedModel>::Answer>>>;
 
-/// A loaded model that elements share, with the worker that runs it.
+/// What an element asks: a loaded model that it shares with others.
+pub(crate) trait AskedModel: Sized + Send + Sync + 'static {
+    /// What is asked of a window.
+    type Question: Send + Sync + 'static;
+    /// What is answered.
+    type Answer: Send + 'static;
+
+    /// The process's model of these settings, loaded and warmed up if nobody holds it. Its batches are those of the element that
+    /// loaded it.
+    ///
+    /// # Errors
+    /// When a setting is none of those accepted, or the model cannot be loaded.
+    fn shared(settings: &ModelSettings) -> Result<Arc<Self>>;
+
+    /// The same model read again, for those who ask from now on.
+    ///
+    /// # Errors
+    /// As [`shared`](Self::shared), and when it has another form, which streams that run could not take.
+    fn reloaded(&self, settings: &ModelSettings) -> Result<Arc<Self>>;
+
+    /// Has the next who asks load the model again, after its worker has ended.
+    fn give_up(self: &Arc<Self>);
+
+    /// Tells the worker that one more window waits.
+    ///
+    /// # Errors
+    /// When the worker has ended.
+    fn submit(&self, claim: Claim<Job<Self::Question>>) -> Result<ReplyTicket<Self::Answer>>;
+
+    /// What the worker has done for all its elements.
+    fn stats(&self) -> WorkerStats;
+}
+
+/// A loaded model of one kind, with the worker that runs it.
 pub(crate) trait SharedModel: Sized + Send + Sync + 'static {
     /// What is asked of a window.
     type Question: Send + Sync + 'static;
@@ -121,45 +154,35 @@ pub(crate) trait SharedModel: Sized + Send + Sync + 'static {
 
     /// What must stay the same for streams that run, in words.
     fn form(&self) -> String;
+}
 
-    /// The process's model of these settings, loaded and warmed up if nobody holds it. Its batches are those of the element that
-    /// loaded it.
-    ///
-    /// # Errors
-    /// When a setting is none of those accepted, or the model cannot be loaded.
+impl<M: SharedModel> AskedModel for M {
+    type Question = M::Question;
+    type Answer = M::Answer;
+
     fn shared(settings: &ModelSettings) -> Result<Arc<Self>> {
         let key = settings.key()?;
-        Self::registry().get(&key, || Self::load(&key, settings))
+        M::registry().get(&key, || M::load(&key, settings))
     }
 
-    /// The same model read again, for those who ask from now on.
-    ///
-    /// # Errors
-    /// As [`shared`](Self::shared), and when it has another form, which streams that run could not take.
     fn reloaded(&self, settings: &ModelSettings) -> Result<Arc<Self>> {
         let key = settings.key()?;
-        Self::registry().replace(&key, || {
-            let new = Self::load(&key, settings)?;
+        M::registry().replace(&key, || {
+            let new = M::load(&key, settings)?;
             let [given, accepted] = [new.form(), self.form()];
             let same = given == accepted;
-            if same { Ok(new) } else { Err(Error::config(Self::FORM, given, format!("{accepted}, as before the reload"))) }
+            if same { Ok(new) } else { Err(Error::config(M::FORM, given, format!("{accepted}, as before the reload"))) }
         })
     }
 
-    /// Has the next who asks load the model again, after its worker has ended.
     fn give_up(self: &Arc<Self>) {
-        Self::registry().forget(self.key(), self);
+        M::registry().forget(self.key(), self);
     }
 
-    /// Tells the worker that one more window waits.
-    ///
-    /// # Errors
-    /// When the worker has ended.
-    fn submit(&self, claim: Claim<Job<Self::Question>>) -> Result<ReplyTicket<Self::Answer>> {
+    fn submit(&self, claim: Claim<Job<M::Question>>) -> Result<ReplyTicket<M::Answer>> {
         self.worker().submit(claim)
     }
 
-    /// What the worker has done for all its elements.
     fn stats(&self) -> WorkerStats {
         self.worker().stats()
     }

@@ -68,7 +68,7 @@ impl SharedModel for MultimodalModel {
 
 impl MultimodalModel {
     /// The model itself, for what needs no thread: shapes, names, answers as pictures.
-    pub(crate) fn task(&self) -> &Autoencode {
+    pub(crate) fn task(&self) -> &Arc<Autoencode> {
         &self.task
     }
 

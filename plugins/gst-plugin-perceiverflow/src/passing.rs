@@ -98,7 +98,9 @@ impl<M: ResultMeta, P: Policy> Passing<M, P> {
     pub(crate) fn begin(&mut self, window: Begun) -> u64 {
         let id = self.next_window;
         self.next_window += 1;
-        self.begun.push_back((id, self.segment.to_stream_time(window.pts), window));
+        // Also of a window behind the segment's end, where what joins the stream goes on.
+        let stream_time = self.segment.to_stream_time_full(window.pts).and_then(gst::Signed::positive);
+        self.begun.push_back((id, stream_time, window));
         id
     }
 

@@ -1,4 +1,4 @@
-//! A thousand changes of state in no order, with both streams running: no deadlock, no warning.
+//! A thousand changes of state in no order for every set of elements, with both streams running: no deadlock, no warning.
 
 use std::{
     sync::mpsc::{RecvTimeoutError, channel},
@@ -32,20 +32,34 @@ fn model(folder: &std::path::Path) -> String {
     folder.to_str().unwrap().to_owned()
 }
 
-fn run(live: bool, changes: usize) {
+/// A line in which `VIDEO` and `AUDIO` stand for the sources of both streams, `WINDOWS` for what cuts them, `MODEL` for the model.
+fn line(live: bool, model: &str, line: &str) -> String {
+    let video = format!("videotestsrc is-live={live} ! video/x-raw,width=16,height=16,framerate=100/1 ! queue");
+    let audio = format!("audiotestsrc is-live={live} samplesperbuffer=16 ! audio/x-raw,rate=800 ! queue");
+    let windows = format!("perceiverpreprocess name=windows model={model}");
+    let line = line.replace("WINDOWS", &windows);
+    line.replace("VIDEO", &video).replace("AUDIO", &audio).replace("MODEL", &format!("device=cpu model={model}"))
+}
+
+const CLASSIFY: &str = "VIDEO ! perceiverclassify name=classify result-policy=aligned MODEL ! perceiveroverlay ! queue ! fakesink \
+                        AUDIO ! classify.audio_sink classify.text_src ! queue ! text/x-raw ! fakesink async=false";
+
+const SPLIT: &str = "VIDEO ! windows.video_sink AUDIO ! windows.audio_sink WINDOWS ! queue ! perceiverencode MODEL \
+                     ! tee name=latents latents. ! queue ! perceiverdecode MODEL head=video ! queue ! fakesink \
+                     latents. ! queue ! perceiverdecode MODEL head=audio leaky=upstream ! fakesink async=false \
+                     latents. ! queue leaky=downstream ! perceiverdecode MODEL head=labels ! text/x-raw ! fakesink async=false";
+
+const BIN: &str = "VIDEO ! memory.video_sink AUDIO ! memory.audio_sink perceiverflow name=memory task=autoencode MODEL \
+                   memory.video_src ! queue ! fakesink memory.text_src ! queue ! text/x-raw ! fakesink async=false";
+
+fn run(of: &str, live: bool, changes: usize) {
     let folder = tempfile::tempdir().unwrap();
     let model = model(folder.path());
     // It keeps the model loaded while the pipeline stands.
     let holder =
         gst::ElementFactory::make("perceiverclassify").property("model", &model).property("device", "cpu").build().unwrap();
     holder.set_state(gst::State::Paused).unwrap();
-    let line = format!(
-        "videotestsrc is-live={live} ! video/x-raw,width=16,height=16,framerate=100/1 ! queue \
-         ! perceiverclassify name=classify result-policy=aligned device=cpu model={model} ! perceiveroverlay ! queue ! fakesink \
-         audiotestsrc is-live={live} samplesperbuffer=16 ! audio/x-raw,rate=800 ! queue ! classify.audio_sink \
-         classify.text_src ! queue ! text/x-raw ! fakesink async=false"
-    );
-    let pipeline = gst::parse::launch(&line).unwrap();
+    let pipeline = gst::parse::launch(&line(live, &model, of)).unwrap();
     for (at, state) in states().take(changes).enumerate() {
         assert!(pipeline.set_state(state).is_ok(), "change {at} to {state:?}");
         if at % 8 == 0 {
@@ -67,8 +81,10 @@ fn a_thousand_changes_of_state_end() {
     gstperceiverflow::plugin_register_static().unwrap();
     let (done, ended) = channel();
     let changing = std::thread::spawn(move || {
-        run(false, CHANGES / 2);
-        run(true, CHANGES / 2);
+        for of in [CLASSIFY, SPLIT, BIN] {
+            run(of, false, CHANGES / 2);
+            run(of, true, CHANGES / 2);
+        }
         done.send(()).unwrap();
     });
     match ended.recv_timeout(PATIENCE) {

@@ -10,7 +10,7 @@ use clap::Args;
 use perceiverflow::{
     Error, Result,
     formats::{web_vtt, write_beside},
-    tasks::{Autoencode, Head},
+    tasks::ClassifyWindows,
 };
 
 use crate::{
@@ -21,7 +21,8 @@ use crate::{
     output::{WritingArguments, check_file, complain, report},
 };
 
-/// What is seen and heard in videos or sound files, for each window of a multimodal model.
+/// What is seen and heard in videos or sound files, for each window of a multimodal model; or what an image classifier sees in 25 frames of
+/// each second of a video, or in fewer by --stride-frames.
 ///
 /// A file that cannot be read is named on standard error, the rest goes on, and the exit code is 1.
 #[derive(Args, Debug)]
@@ -31,7 +32,8 @@ use crate::{
 Examples:
   perceiverflow classify --model deepmind/multimodal-perceiver clip.mp4
   perceiverflow classify --model my-model --json --top-k 1 *.mp4 > labels.jsonl
-  perceiverflow classify --model my-model clip.mp4 --vtt clip.vtt --threshold 0.5"
+  perceiverflow classify --model my-model clip.mp4 --vtt clip.vtt --threshold 0.5
+  perceiverflow classify --model my-image-classifier clip.mp4 --stride-frames 25"
 )]
 pub(crate) struct Arguments {
     /// Video or sound files
@@ -70,7 +72,8 @@ impl Arguments {
             check_file(vtt, self.writing.overwrite, &[&self.inputs[0]])?;
         }
         let interrupt = Interrupt::listen();
-        let task = self.model.open_multimodal()?;
+        let computing = &self.model.computing;
+        let task = ClassifyWindows::of(&self.model.checkpoint()?, computing.device, computing.precision)?;
         let mut code = ExitCode::SUCCESS;
         for input in &self.inputs {
             match self.classify(input, &task, &interrupt) {
@@ -85,13 +88,14 @@ impl Arguments {
         Ok(code)
     }
 
-    fn classify(&self, input: &Path, task: &Autoencode, interrupt: &Interrupt) -> Result<()> {
-        let windows = Windows::read(input, &self.clips, task)?;
+    fn classify(&self, input: &Path, task: &ClassifyWindows, interrupt: &Interrupt) -> Result<()> {
+        let windows = Windows::read(input, &self.clips, task.preprocessor(self.clips.framing()))?;
         let (name, mut cues) = (input.to_string_lossy(), web_vtt::HEADER.to_owned());
-        let progress = windows.encode(task, &self.model, self.writing.quiet, interrupt, |encoded| {
-            let scores = task.decode(&encoded.iter().map(|window| &window.latents).collect::<Vec<_>>(), Head::Labels)?;
-            encoded.iter().zip(scores).try_for_each(|(window, scores)| {
-                let (range, labels) = (window.time..window.end(), self.labels.of_window(task, &scores));
+        let progress = windows.each_batch(&self.model, self.writing.quiet, interrupt, |windows| {
+            let scores = task.scores(&windows.iter().map(|window| &window.inputs).collect::<Vec<_>>())?;
+            windows.iter().zip(scores).try_for_each(|(window, scores)| {
+                let labels = self.labels.of_window(task.labels(&scores), |labels| task.holding(labels));
+                let range = window.range();
                 if self.vtt.is_some() {
                     cues += &web_vtt::cue(&range, &self.labels.chosen(&labels));
                     return Ok(());

@@ -121,7 +121,8 @@ impl Arguments {
         series.each(|windows| {
             let scores = task.decode(&windows.iter().map(|window| &window.latents).collect::<Vec<_>>(), Head::Labels)?;
             windows.iter().zip(scores).try_for_each(|(window, scores)| {
-                let (range, labels) = (window.time..window.end(), self.labels.of_window(task, &scores));
+                let (range, labels) =
+                    (window.time..window.end(), self.labels.of_window(task.labels(&scores), |labels| task.holding(labels)));
                 write(&match cues {
                     true => web_vtt::cue(&range, &self.labels.chosen(&labels)),
                     false => self.labels.line(&source, Some(range), task.hash(), &labels),

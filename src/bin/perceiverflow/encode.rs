@@ -51,7 +51,7 @@ impl Arguments {
         check_file(&self.output, self.writing.overwrite, &[&self.input])?;
         let interrupt = Interrupt::listen();
         let task = self.model.open_multimodal()?;
-        let windows = Windows::read(&self.input, &self.clips, &task)?;
+        let windows = Windows::read(&self.input, &self.clips, task.preprocessor(self.clips.framing()))?;
         let source = self.input.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let info = LatentsInfo { model_hash: task.hash().to_owned(), source, dims: task.latent_dims() };
         let mut writer = LatentsWriter::create(&self.output, info)?;

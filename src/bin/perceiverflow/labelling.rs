@@ -6,7 +6,6 @@ use clap::Args;
 use perceiverflow::{
     formats::json_lines::{self, Source},
     media::Labels,
-    tasks::Autoencode,
 };
 
 #[derive(Args, Debug)]
@@ -36,10 +35,9 @@ pub(crate) struct LabelChoice {
 }
 
 impl LabelArguments {
-    /// The labels of a window's scores; without a threshold in the arguments those that hold by the model's own.
-    pub(crate) fn of_window(&self, task: &Autoencode, scores: &[f32]) -> Labels {
-        let labels = task.labels(scores);
-        if self.choice.threshold.is_some() { labels } else { task.holding(&labels) }
+    /// A window's labels; without a threshold in the arguments those that are `holding` by the model's own.
+    pub(crate) fn of_window(&self, labels: Labels, holding: impl FnOnce(&Labels) -> Labels) -> Labels {
+        if self.choice.threshold.is_some() { labels } else { holding(&labels) }
     }
 
     /// The labels that are asked for.

@@ -57,7 +57,7 @@ impl Arguments {
         check_file(&self.output, self.writing.overwrite, &[&self.input])?;
         let interrupt = Interrupt::listen();
         let task = self.model.open_multimodal()?;
-        let windows = Windows::read(&self.input, &self.clips, &task)?;
+        let windows = Windows::read(&self.input, &self.clips, task.preprocessor(self.clips.framing()))?;
         let kind = Kind::of(&self.output, Kind { video: windows.video.is_some(), sound: windows.has_sound })?;
         let source = windows.video.map(|format| (format, self.clips.framing()));
         let queries = self.queries.queries();

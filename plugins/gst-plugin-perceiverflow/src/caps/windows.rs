@@ -3,6 +3,7 @@
 use perceiverflow::{media::ClipShape, tasks::ClipPreprocessor};
 
 use super::{at_rate, tensors};
+use crate::tensor_memory;
 
 /// The types of a window's two tensors: pictures, then sound.
 const WINDOW: &str = "float32,float32";
@@ -24,12 +25,36 @@ pub(crate) fn inputs(model: &ClipPreprocessor, framerate: Option<gst::Fraction>)
 
 /// Latents of any model.
 pub(crate) fn any_latents() -> gst::Caps {
-    at_rate(of_stage("float32", "latents"), None)
+    in_any_memory(&at_rate(of_stage("float32", "latents"), None))
 }
 
-/// The latents of one model: D:N, innermost first, the model's hash, and how many windows come in a second, where that matters.
+/// The latents of one model, where its device has them or in system memory: D:N, innermost first, the model's hash, and how many windows
+/// come in a second, where that matters.
 pub(crate) fn latents([n, d]: [usize; 2], hash: &str, framerate: Option<gst::Fraction>) -> gst::Caps {
-    at_rate(of_stage("float32", "latents").field("dimensions", format!("{d}:{n}")).field("perceiver-hash", hash), framerate)
+    let latents = of_stage("float32", "latents").field("dimensions", format!("{d}:{n}")).field("perceiver-hash", hash);
+    in_any_memory(&at_rate(latents, framerate))
+}
+
+fn in_any_memory(system: &gst::Caps) -> gst::Caps {
+    let mut caps = system.clone();
+    caps.make_mut().set_features_simple(Some(gst::CapsFeatures::new([tensor_memory::FEATURE])));
+    caps.merge(system.clone());
+    caps
+}
+
+/// Which of the two forms of [`latents`] suits a neighbour that takes `accepted`: bytes, unless it says that it knows better.
+pub(crate) fn chosen_latents(latents: &gst::Caps, accepted: &gst::Caps) -> gst::Caps {
+    let [tensors, bytes] = [1, 0].map(|other| {
+        let mut caps = latents.clone();
+        caps.make_mut().remove_structure(other);
+        caps
+    });
+    if !accepted.is_any() && accepted.can_intersect(&tensors) { tensors } else { bytes }
+}
+
+/// Whether buffers of these caps hold latents where their device has them.
+pub(crate) fn are_tensors(caps: &gst::CapsRef) -> bool {
+    caps.features(0).is_some_and(|features| features.contains(tensor_memory::FEATURE))
 }
 
 /// Windows in a second when one begins every `stride` frames; 0/1 where that is more than a fraction can say.
@@ -62,5 +87,19 @@ mod tests {
         let dimensions = |caps: &gst::Caps| caps.structure(0).unwrap().get::<String>("dimensions").unwrap();
         assert_eq!((dimensions(&windows).as_str(), dimensions(&encoded).as_str()), ("224:224:3:16,30720", "512:784"));
         assert!(!encoded.can_intersect(&latents([784, 512], "abd", None)), "nor is a model another");
+    }
+
+    #[test]
+    fn only_who_says_so_has_latents_where_the_device_has_them() {
+        gst::init().unwrap();
+        let encoded = latents([784, 512], "abc", Some(gst::Fraction::new(25, 16)));
+        let chosen = |accepted: &gst::Caps| {
+            let chosen = chosen_latents(&encoded, accepted);
+            assert!(chosen.is_fixed() && chosen.is_subset(&any_latents()), "{chosen}");
+            are_tensors(&chosen)
+        };
+        assert!(chosen(&any_latents()));
+        assert!(!chosen(&gst::Caps::new_any()) && !chosen(&gst::Caps::new_empty()));
+        assert!(!chosen(&gst::Caps::new_empty_simple("other/tensors")), "system memory is meant");
     }
 }

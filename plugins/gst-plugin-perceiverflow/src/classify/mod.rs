@@ -1,9 +1,9 @@
 //! SECTION:element-perceiverclassify
 //! @see_also: perceiveroverlay, perceiverflow
 //!
-//! `perceiverclassify` says with a multimodal Perceiver IO model what a stream shows and sounds like. The stream passes through
-//! untouched, with the labels of its windows as metadata (`PerceiverLabelsMeta`, see [`LabelsMeta`](crate::meta::LabelsMeta));
-//! `perceiveroverlay` writes them on the picture.
+//! `perceiverclassify` says with a multimodal Perceiver IO model what a stream shows and sounds like, or with an image classifier what it
+//! shows. The stream passes through untouched, with the labels of its windows as metadata (`PerceiverLabelsMeta`, see
+//! [`LabelsMeta`](crate::meta::LabelsMeta)); `perceiveroverlay` writes them on the picture.
 //!
 //! ## Usage
 //!
@@ -24,7 +24,12 @@
 //! A window has as many frames, and as much sound, as the model was trained on; frames are chosen by their times where the video has
 //! another rate. Windows begin with the first frame and follow each other side by side, or every `stride-frames` frames;
 //! `inference-interval=N` asks the model about every N-th. Picture and sound meet by running time. The stream on `sink` leads: windows
-//! begin and end with it.
+//! begin with it. They end with whichever lasts longer: a sound that goes on has labels in the messages and on `text_src`, and the end
+//! of the stream is passed on after them.
+//!
+//! The window of an image classifier is one picture, at 25 of them a second; with `stride-frames=25` it is asked once a second. It hears
+//! nothing: sound on `audio_sink` is not waited for, sound on `sink` is refused, and `resize-mode` leaves pictures to the model's image
+//! processor.
 //!
 //! A live element takes what is there; otherwise `sink` waits for `audio_sink` and the other way round, by no more than a window, so
 //! that the same input gives the same labels every time. Both therefore need a thread of their own: put a `queue` before each,
@@ -72,6 +77,7 @@
 
 mod imp;
 mod line;
+mod model;
 pub(crate) mod settings;
 mod stream;
 

@@ -39,8 +39,7 @@ impl Settings {
 
 impl OwnSettings for Settings {
     const MODEL: &'static str = "builtin:av";
-    const NAMES: &'static str =
-        "Multimodal model: a folder with config.json and weights, a Hub id in the local cache, or builtin:NAME";
+    const NAMES: &'static str = "Multimodal model or image classifier: a folder with config.json and weights, a Hub id in the local cache, or builtin:NAME";
     const DROPS: &'static str = "Which windows are dropped when the model cannot keep up; buffers never are";
 
     fn properties() -> Vec<glib::ParamSpec> {

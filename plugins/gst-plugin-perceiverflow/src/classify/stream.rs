@@ -9,7 +9,7 @@ use perceiverflow::{
     Result,
     engine::Question,
     media::{AudioChunk, Clip, ClipShape, ClipStats, ClipStream, ClipWindow, Frame},
-    tasks::{Autoencode, ClipPreprocessor, Head},
+    tasks::{Head, WindowPreprocessor},
 };
 
 use super::{
@@ -57,7 +57,7 @@ pub(super) enum Content {
 #[derive(Debug)]
 pub(super) struct Stream {
     policy: ResultPolicy,
-    preprocessor: ClipPreprocessor,
+    preprocessor: WindowPreprocessor,
     windows: ClipWindow,
     stride: Duration,
     /// Windows that may wait for the model.
@@ -101,10 +101,9 @@ impl Stream {
     ///
     /// # Errors
     /// When a setting is outside its range.
-    pub(super) fn new(task: &Autoencode, settings: &Settings, waiting: u32) -> Result<Self> {
-        let preprocessor = task.preprocessor(settings.windows.framing());
+    pub(super) fn new(preprocessor: WindowPreprocessor, settings: &Settings, waiting: u32) -> Result<Self> {
         let shape = preprocessor.shape();
-        let options = settings.options(&shape);
+        let options = preprocessor.suited(settings.options(&shape));
         let stride = shape.time_of((options.stride_frames * shape.samples_per_frame) as u64);
         let limit = shape.duration() + stride * waiting;
         Ok(Self {
@@ -130,6 +129,11 @@ impl Stream {
 
     pub(super) fn shape(&self) -> ClipShape {
         self.preprocessor.shape()
+    }
+
+    /// Whether sound makes a difference to the model.
+    pub(super) fn takes_sound(&self) -> bool {
+        self.preprocessor.hears()
     }
 
     /// From the start of a window to the start of the next.
@@ -255,9 +259,13 @@ impl Stream {
         }
     }
 
-    /// The stream has ended: what is left of it becomes the last windows, and sound beyond it none.
+    /// The stream has ended. Windows go on with the sound that joins it.
+    pub(super) fn end(&mut self) {
+        self.windows.finish(self.media.as_ref().map_or(ClipStream::Video, Media::stream));
+    }
+
+    /// The sound has ended, too, or is not waited for: what is left becomes the last windows.
     pub(super) fn finish(&mut self) {
-        self.break_off();
         self.windows.finish(ClipStream::Audio);
         self.sound.over = true;
     }
@@ -293,12 +301,18 @@ impl Stream {
         let running_time = clock_time(clip.time);
         let id = self.passing.begin(Begun {
             stretch,
-            pts: self.passing.segment.position_from_running_time(running_time).unwrap_or(running_time),
+            pts: self.timestamp(running_time),
             running_time: Some(running_time),
             duration: clock_time(clip.duration),
             shown: clock_time(clip.duration.min(self.stride)),
         });
         (id, running_time)
+    }
+
+    /// A running time as a timestamp of the stream, also of one behind its end.
+    fn timestamp(&self, running_time: gst::ClockTime) -> gst::ClockTime {
+        let position = self.passing.segment.position_from_running_time_full(running_time);
+        position.and_then(gst::Signed::positive).unwrap_or(running_time)
     }
 
     /// The stretch of windows from before the first break that is known.
@@ -322,8 +336,8 @@ impl Stream {
 impl Stream {
     /// Whether there is sound to wait for.
     pub(super) fn set_joined(&mut self, joined: bool) {
-        self.sound.present = joined;
-        if joined {
+        self.sound.present = joined && self.takes_sound();
+        if self.sound.present {
             self.rejoin();
         } else if !matches!(self.media, Some(Media::Sound(_))) {
             self.windows.finish(ClipStream::Audio);
@@ -390,6 +404,11 @@ impl Stream {
             self.windows.gap(ClipStream::Audio, from, to);
             self.sound.end_running = self.sound.end_running.max(to);
         }
+    }
+
+    /// Whether there is sound that has not ended.
+    pub(super) fn hears(&self) -> bool {
+        self.sound.joins()
     }
 
     /// Whether the next window has all its pictures and waits for sound.

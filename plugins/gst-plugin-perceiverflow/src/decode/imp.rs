@@ -24,11 +24,11 @@ use crate::{
     caps::{self, HeadKind, HeadMedia},
     element,
     lock::lock,
-    models::SharedModel,
+    models::AskedModel,
     multimodal::MultimodalModel,
     names::Names,
     stage::{Placed, Stage, WindowStage},
-    tensor_bytes, times,
+    tensor_bytes, tensor_memory, times,
 };
 
 /// The element's state: that of its stage, and what it makes of answers. Mutex order: that of the stage; none of these is taken while
@@ -47,7 +47,8 @@ impl ObjectSubclass for Decode {
     type ParentType = gst::Element;
 
     fn with_class(class: &Self::Class) -> Self {
-        Self { stage: Stage::new(|name| class.pad_template(name)), names: Mutex::default(), output: Mutex::default() }
+        let stage = Stage::new(|name| class.pad_template(name), gst::PadFlags::FIXED_CAPS);
+        Self { stage, names: Mutex::default(), output: Mutex::default() }
     }
 }
 
@@ -139,7 +140,11 @@ impl WindowStage for Decode {
     }
 
     fn question(&self, buffer: &gst::BufferRef, _placed: &mut Placed, model: &MultimodalModel) -> Result<Question, Error> {
-        let latents = model.task().latents(tensor_bytes::read(buffer)?)?;
+        // By what the memory is, and not by what the caps say: recorded latents are bytes whatever they were live.
+        let latents = match tensor_memory::read(buffer) {
+            Some(latents) => latents,
+            None => model.task().latents(tensor_bytes::read(buffer)?)?,
+        };
         // Windows come after caps.
         let head = lock(&self.output).as_ref().map_or(Asked::Labels, |output| output.head);
         Ok(Question::Decode(latents, head))

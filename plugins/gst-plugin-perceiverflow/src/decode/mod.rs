@@ -2,7 +2,8 @@
 //! @see_also: perceiverpreprocess, perceiverencode
 //!
 //! `perceiverdecode` asks one head of a multimodal Perceiver IO model about latents that `perceiverencode` made, now or long ago. It
-//! needs the model that made them; any other is refused by the hash in their caps.
+//! needs the model that made them; any other is refused by the hash in their caps. Latents in `memory:PerceiverTensor` are asked where they
+//! are, those in system memory are brought to the model's device.
 //!
 //! ## Usage
 //!

@@ -7,7 +7,7 @@ use perceiverflow::Error;
 use super::{Answer, ModelElement, Question, lock, lose, lose_broken};
 use crate::{
     asked::{Admission, Job, Reply, ReplyTicket},
-    models::SharedModel,
+    models::AskedModel,
     queue::Leaky,
     report::Loss,
 };

@@ -7,7 +7,7 @@ use perceiverflow::Error;
 
 use super::{ModelElement, lock};
 use crate::{
-    models::SharedModel,
+    models::AskedModel,
     pace::Pace,
     queue::Leaky,
     report::{Loss, Untold},

@@ -3,7 +3,7 @@
 use gst::{glib, prelude::*, subclass::prelude::*};
 
 use super::{ModelElement, announce_latency, bus::stats, lock};
-use crate::{models::SharedModel, settings::Settings};
+use crate::{models::AskedModel, settings::Settings};
 
 /// Makes an element with a [`Base`](super::Base) a GObject: its properties, the given signals, and the pads that are always there. The
 /// traits are GLib's and the statics one for each class, so nothing generic can take the macro's place.

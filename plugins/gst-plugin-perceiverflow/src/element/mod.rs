@@ -30,7 +30,7 @@ use crate::{
     flush::Flush,
     lateness::Lateness,
     lock::lock,
-    models::SharedModel,
+    models::AskedModel,
     report::Report,
     result_pad::{ResultPad, Source},
     settings::{LiveSettings, OwnSettings, Settings},
@@ -40,10 +40,10 @@ use crate::{
 pub(crate) type Segment = gst::FormattedSegment<gst::ClockTime>;
 
 /// What is asked of an element's model.
-pub(crate) type Question<I> = <<I as ModelElement>::Model as SharedModel>::Question;
+pub(crate) type Question<I> = <<I as ModelElement>::Model as AskedModel>::Question;
 
 /// What an element's model answers.
-pub(crate) type Answer<I> = <<I as ModelElement>::Model as SharedModel>::Answer;
+pub(crate) type Answer<I> = <<I as ModelElement>::Model as AskedModel>::Answer;
 
 /// The state that all of them have. Only the streaming thread of `sinkpad` asks the model and pushes; queries, properties and events from
 /// downstream come from other threads.
@@ -73,7 +73,7 @@ pub(crate) trait ModelElement: ElementImpl {
     /// The properties that are its own.
     type Own: OwnSettings;
     /// The model that it asks.
-    type Model: SharedModel;
+    type Model: AskedModel;
     /// What helps when the model makes a live stream wait.
     const REMEDY: &'static str;
 

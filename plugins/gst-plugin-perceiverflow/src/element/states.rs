@@ -6,7 +6,7 @@ use gst::subclass::prelude::*;
 use perceiverflow::{Error, Result};
 
 use super::{ModelElement, bus, lock};
-use crate::{asked::Asked, lateness::Lateness, models::SharedModel, report::Report};
+use crate::{asked::Asked, lateness::Lateness, models::AskedModel, report::Report};
 
 /// Changes the element's state: settings are checked first, the model is loaded before anything flows, and let go of after that.
 ///

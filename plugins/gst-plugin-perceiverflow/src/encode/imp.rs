@@ -17,8 +17,16 @@ use crate::{
     caps, element,
     multimodal::MultimodalModel,
     stage::{Placed, Stage, WindowStage},
-    tensor_bytes,
+    tensor_bytes, tensor_memory,
 };
+
+/// How latents leave.
+enum Form {
+    /// Where the model left them.
+    Tensors,
+    /// In system memory.
+    Bytes,
+}
 
 /// The element's state: that of its stage.
 pub struct Encode {
@@ -32,7 +40,8 @@ impl ObjectSubclass for Encode {
     type ParentType = gst::Element;
 
     fn with_class(class: &Self::Class) -> Self {
-        Self { stage: Stage::new(|name| class.pad_template(name)) }
+        // In what memory latents leave may change for a neighbour that comes later.
+        Self { stage: Stage::new(|name| class.pad_template(name), gst::PadFlags::empty()) }
     }
 }
 
@@ -80,7 +89,7 @@ impl WindowStage for Encode {
             return Err(gst::error_msg!(gst::StreamError::WrongType, ["windows {given}: accepted is {accepted}"]));
         }
         let rate = given.structure(0).and_then(|structure| structure.get("framerate").ok());
-        Ok(caps::latents(model.task().latent_dims(), model.hash(), rate))
+        Ok(self.suited(&caps::latents(model.task().latent_dims(), model.hash(), rate)))
     }
 
     fn question(&self, buffer: &gst::BufferRef, placed: &mut Placed, model: &MultimodalModel) -> Result<Question, Error> {
@@ -98,8 +107,12 @@ impl WindowStage for Encode {
     }
 
     fn give(&self, placed: Placed, answer: Answer) -> Result<(), gst::FlowError> {
-        let latents = answer.latents().and_then(|latents| latents.to_vec()).map_err(|error| element::broken(self, &error))?;
-        let mut buffer = tensor_bytes::write(&latents);
+        let broken = |error| element::broken(self, &error);
+        let latents = answer.latents().map_err(broken)?;
+        let mut buffer = match self.form()? {
+            Form::Tensors => tensor_memory::write(latents),
+            Form::Bytes => tensor_bytes::write(&latents.to_vec().map_err(broken)?),
+        };
         let Placed { pts, meta } = placed;
         {
             let buffer = buffer.get_mut().expect("a new buffer has one owner");
@@ -114,5 +127,28 @@ impl WindowStage for Encode {
 
     fn processing(&self, model: &MultimodalModel) -> Duration {
         model.encoding()
+    }
+}
+
+impl Encode {
+    /// Which of several caps downstream is to have.
+    fn suited(&self, latents: &gst::Caps) -> gst::Caps {
+        caps::chosen_latents(latents, &self.stage.base.srcpad.peer_query_caps(None))
+    }
+
+    /// How latents leave now: what is linked downstream may have changed since the caps went there.
+    fn form(&self) -> Result<Form, gst::FlowError> {
+        let pad = &self.stage.base.srcpad;
+        let mut caps = pad.current_caps().ok_or(gst::FlowError::NotNegotiated)?;
+        if pad.check_reconfigure() {
+            let model = self.stage.base.model()?;
+            let rate = caps.structure(0).and_then(|structure| structure.get("framerate").ok());
+            let suited = self.suited(&caps::latents(model.task().latent_dims(), model.hash(), rate));
+            if suited != caps {
+                pad.push_event(gst::event::Caps::new(&suited));
+                caps = suited;
+            }
+        }
+        Ok(if caps::are_tensors(&caps) { Form::Tensors } else { Form::Bytes })
     }
 }

@@ -21,6 +21,11 @@
 //! byte order, `D:N`. The bytes are real: `gdppay ! filesink` keeps them, and `filesrc ! gdpdepay ! perceiverdecode` asks any head
 //! later. `perceiver-hash` in the caps names the model; a decoder of another one refuses them.
 //!
+//! For neighbours that know it, `perceiverdecode` and a `tee` before several of them, the caps have the feature
+//! `memory:PerceiverTensor`: the latents stay where the model left them, on a GPU too, and nothing is copied. Who maps such a buffer, as
+//! `gdppay` beside a decoder does, finds the same bytes, fetched once. A neighbour that comes later and takes system memory alone has
+//! that from its first window on.
+//!
 //! ## When the model cannot keep up
 //!
 //! With `leaky=no` the streaming thread waits for the model. With `leaky=downstream` or `upstream` it never waits: at most

@@ -15,7 +15,9 @@ use perceiverflow::render::{FlowStyle, draw_flow, draw_labels};
 
 use super::Mode;
 use crate::{
-    caps, convert, element,
+    caps,
+    colour::video_info,
+    convert, element,
     lock::lock,
     meta::{FlowMeta, LabelsMeta},
     settings::CHECKED,
@@ -162,7 +164,7 @@ impl BaseTransformImpl for Overlay {
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
     fn set_caps(&self, incaps: &gst::Caps, _outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
-        let info = VideoInfo::from_caps(incaps).map_err(|error| gst::loggable_error!(CAT, "{incaps}: {error}"))?;
+        let info = video_info(incaps).map_err(|error| gst::loggable_error!(CAT, "{incaps}: {error}"))?;
         *lock(&self.info) = Some(info);
         Ok(())
     }

@@ -14,7 +14,9 @@ use perceiverflow::{
 
 use super::settings::Settings;
 use crate::{
-    caps, convert,
+    caps,
+    colour::video_info,
+    convert,
     element::Segment,
     meta::{ResultWindow, WindowMeta},
     sound::SoundFormat,
@@ -100,7 +102,7 @@ impl Cutter {
     /// # Errors
     /// When they are no raw video.
     pub(super) fn set_video(&mut self, caps: &gst::CapsRef) -> Result<()> {
-        let info = VideoInfo::from_caps(caps).map_err(|error| Error::option("video caps", caps, error.to_string()))?;
+        let info = video_info(caps).map_err(|error| Error::option("video caps", caps, error.to_string()))?;
         self.video = Some(info);
         Ok(())
     }

@@ -100,9 +100,9 @@ pub(crate) trait WindowStage: ElementImpl {
 
 impl<I: WindowStage> Stage<I> {
     /// The stage of an element, with its pads by the templates of its class.
-    pub(crate) fn new(template: impl Fn(&str) -> Option<gst::PadTemplate>) -> Self {
+    pub(crate) fn new(template: impl Fn(&str) -> Option<gst::PadTemplate>, src: gst::PadFlags) -> Self {
         Self {
-            base: Base::new(template, [gst::PadFlags::empty(), gst::PadFlags::FIXED_CAPS]),
+            base: Base::new(template, [gst::PadFlags::empty(), src]),
             successor: Mutex::default(),
             line: Mutex::default(),
             segment: Mutex::new(Segment::new()),

@@ -102,6 +102,23 @@ fn video_alone_by_what_missing_audio_says() {
 }
 
 #[test]
+fn windows_go_on_to_the_end_of_a_sound_that_outlasts_the_video() {
+    let line = "VIDEO ! CLASSIFY result-policy=POLICY ! fakesink  AUDIO ! queue ! classify.audio_sink \
+                classify.text_src ! queue ! text/x-raw ! appsink name=out sync=false async=false";
+    for policy in ["persist", "aligned"] {
+        let fed = Fed::new(&line.replace("POLICY", policy));
+        fed.feed("video", frames().into_iter().take(3).collect::<Vec<_>>());
+        fed.feed("audio", chunks(20));
+        let times: Vec<_> = fed.pull("out").iter().map(|sample| sample.buffer().unwrap().pts().unwrap()).collect();
+        assert_eq!(times, [0, 2, 4, 6].map(|frames| PERIOD * frames), "{policy}");
+        let results = fed.results();
+        assert_recorded(&told(&results[0]), 0);
+        assert!(results.iter().zip(times).all(|(result, time)| result.get::<gst::ClockTime>("stream-time") == Ok(time)));
+        assert_eq!((results.len(), fed.stat("missing-samples")), (4, 0), "{policy}");
+    }
+}
+
+#[test]
 fn an_audio_pad_that_nothing_is_linked_to_is_not_waited_for() {
     let fed = Fed::new("VIDEO ! CLASSIFY result-policy=aligned ! appsink name=out sync=false");
     let pad = fed.element().request_pad_simple("audio_sink").unwrap();

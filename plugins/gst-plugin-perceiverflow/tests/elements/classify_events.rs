@@ -73,6 +73,12 @@ impl Stage {
         assert!(self.harness.push_event(gst::event::Eos::new()));
     }
 
+    /// Ends the video from a thread of its own, which may wait; says whether the end was passed on.
+    fn ending(&self) -> JoinHandle<bool> {
+        let sink = self.element.static_pad("sink").unwrap();
+        std::thread::spawn(move || sink.send_event(gst::event::Eos::new()))
+    }
+
     fn flush(&mut self) {
         assert!(self.harness.push_event(gst::event::FlushStart::new()));
         assert!(self.harness.push_event(gst::event::FlushStop::new(true)));
@@ -163,7 +169,45 @@ fn a_flush_stop_or_release_wakes_sound_that_waits_for_video() {
 fn sound_goes_on_when_the_video_has_come_or_ended() {
     let come = sound_waits(|stage, _| (0..6).for_each(|number| stage.push(number)));
     assert_eq!(come, Ok(gst::FlowSuccess::Ok));
-    assert_eq!(sound_waits(|stage, _| stage.eos()), Ok(gst::FlowSuccess::Ok), "what is left is not needed");
+}
+
+#[test]
+fn sound_goes_on_when_the_video_has_ended_and_so_do_windows() {
+    let stage = Stage::new(ResultPolicy::Persist);
+    let sound = Sound::join(&stage.element).begin();
+    let pushing = sound.pushing(0..5);
+    let ending = stage.ending();
+    assert_eq!(pushing.join().unwrap(), Ok(gst::FlowSuccess::Ok));
+    assert!(sound.pad.push_event(gst::event::Eos::new()));
+    assert!(ending.join().unwrap());
+    assert_eq!((stage.stat("windows-out"), stage.stat("missing-samples")), (3, SAMPLES as u64), "the last is half empty");
+}
+
+/// An end of the video that waits for the sound's, and what makes it go on.
+fn end_waits(end: impl FnOnce(&mut Stage, &Sound)) -> (Stage, bool) {
+    let mut stage = Stage::new(ResultPolicy::Persist);
+    let sound = Sound::join(&stage.element).begin();
+    let pushing = sound.pushing(0..1);
+    (0..2).for_each(|number| stage.push(number));
+    assert_eq!(pushing.join().unwrap(), Ok(gst::FlowSuccess::Ok));
+    let ending = stage.ending();
+    end(&mut stage, &sound);
+    let ended = ending.join().unwrap();
+    (stage, ended)
+}
+
+#[test]
+fn the_end_waits_for_the_sound_until_that_ends_or_goes_or_a_flush_or_stop() {
+    let (stage, ended) = end_waits(|_, sound| {
+        assert!(sound.pushing(1..6).join().unwrap().is_ok(), "nothing holds it back");
+        assert!(sound.pad.push_event(gst::event::Eos::new()));
+    });
+    assert_eq!((ended, stage.stat("windows-out"), stage.stat("missing-pictures")), (true, 3, 0), "a picture stays for a second");
+    let (stage, ended) = end_waits(|_, sound| sound.pad.unlink(&sound.sink).unwrap());
+    assert_eq!((ended, stage.stat("windows-out")), (true, 1));
+    assert!(end_waits(|stage, sound| stage.element.release_request_pad(&sound.sink)).1);
+    assert!(!end_waits(|stage, _| assert!(stage.harness.push_event(gst::event::FlushStart::new()))).1);
+    assert!(!end_waits(|stage, _| stop(&stage.element)).1);
 }
 
 #[test]
@@ -248,8 +292,10 @@ fn sound_that_joins_late_is_heard_from_there_on() {
     let sound = Sound::join(&stage.element).begin();
     let pushing = sound.pushing(4..8);
     (4..8).for_each(|number| stage.push(number));
-    stage.eos();
+    let ending = stage.ending();
     assert_eq!(pushing.join().unwrap(), Ok(gst::FlowSuccess::Ok));
+    assert!(sound.pad.push_event(gst::event::Eos::new()));
+    assert!(ending.join().unwrap());
     assert_eq!(stage.carried().len(), 8);
     assert_eq!(stage.stat("missing-samples"), 4 * SAMPLES as u64, "the first two windows had none");
 }
@@ -313,5 +359,24 @@ fn every_frame_passes_and_every_dropped_window_is_counted_and_warned_of() {
             })
             .sum();
         assert_eq!(told, dropped, "{leaky:?}");
+    }
+}
+
+#[test]
+fn windows_too_late_for_downstream_are_left_out_and_their_frames_pass() {
+    for qos in [true, false] {
+        let mut stage = Stage::prepared(ResultPolicy::Aligned, |element| element.set_property("qos", qos));
+        (0..3).for_each(|number| stage.push(number));
+        let jitter = (PERIOD * 2).nseconds() as i64;
+        let late = gst::event::Qos::builder(gst::QOSType::Underflow, 2.0, jitter).timestamp(gst::ClockTime::ZERO).build();
+        // Nobody upstream of the harness takes it further.
+        stage.harness.push_upstream_event(late);
+        (3..8).for_each(|number| stage.push(number));
+        stage.eos();
+        // Late by one window at window 0: recovered at window 2.
+        assert_eq!((stage.stat("windows-in"), stage.stat("windows-dropped")), (4, u64::from(qos)));
+        let carried: Vec<_> = stage.carried().into_iter().map(|(_, window)| window).collect();
+        let second = if qos { 0 } else { 1 };
+        assert_eq!(carried, [0, 0, second, second, 2, 2, 3, 3].map(Some));
     }
 }

@@ -5,6 +5,7 @@
 mod bin;
 mod classify;
 mod classify_events;
+mod classify_pictures;
 mod classify_text;
 mod clip;
 mod events;

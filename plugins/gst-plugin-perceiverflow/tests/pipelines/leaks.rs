@@ -34,6 +34,19 @@ fn labels_leak_nothing() {
 }
 
 #[test]
+fn the_split_elements_leak_nothing() {
+    let model = multimodal_model();
+    let decode = |head: &str| format!("latents. ! queue ! perceiverdecode head={head} device=cpu model={model} ! fakesink");
+    assert_no_leak(&format!(
+        "{VIDEO} ! windows.video_sink {SOUND} ! windows.audio_sink perceiverpreprocess name=windows model={model} stride-frames=1 ! queue \
+         ! perceiverencode device=cpu model={model} ! tee name=latents {} {} {} latents. ! queue ! gdppay ! fakesink",
+        decode("video"),
+        decode("audio"),
+        decode("labels")
+    ));
+}
+
+#[test]
 fn the_bin_leaks_nothing() {
     let model = multimodal_model();
     assert_no_leak(&format!(

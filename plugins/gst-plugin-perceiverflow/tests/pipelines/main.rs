@@ -5,6 +5,7 @@ mod labels;
 mod latents;
 mod launch;
 mod leaks;
+mod program;
 mod text;
 
 use std::collections::BTreeSet;

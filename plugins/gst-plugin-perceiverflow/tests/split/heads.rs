@@ -1,5 +1,10 @@
 //! The three heads against Hugging Face's model.
 
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
 use gst::prelude::*;
 use gstperceiverflow::meta::{LabelsMeta, WindowMeta};
 
@@ -12,6 +17,62 @@ fn decode(properties: &str) -> String {
 
 fn encode() -> String {
     format!("queue ! perceiverencode name=encode model={}", model())
+}
+
+/// What leaves an encoder: the features of its caps and the type of its memory.
+fn forms(run: &Run) -> Arc<Mutex<BTreeSet<(String, bool)>>> {
+    let forms = Arc::new(Mutex::new(BTreeSet::new()));
+    let seen = forms.clone();
+    run.element("encode").static_pad("src").unwrap().add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let features = pad.current_caps().unwrap().features(0).unwrap().to_string();
+        let is_tensor = info.buffer().unwrap().peek_memory(0).is_type("PerceiverTensor");
+        seen.lock().unwrap().insert((features, is_tensor));
+        gst::PadProbeReturn::Ok
+    });
+    forms
+}
+
+#[test]
+fn latents_stay_on_the_device_for_decoders_and_are_bytes_for_others() {
+    let tensors = ("memory:PerceiverTensor".to_owned(), true);
+    let bytes = ("memory:SystemMemory".to_owned(), false);
+    let heads = "tee name=latents latents. ! queue ! DECODE head=labels ! fakesink latents. ! queue ! DECODE head=audio ! fakesink \
+                 latents. ! queue ! DECODE head=video ! fakesink";
+    for (rest, expected) in [
+        ("queue ! DECODE head=labels ! fakesink", &tensors),
+        (heads, &tensors),
+        ("queue ! gdppay ! fakesink", &bytes),
+        ("fakesink", &bytes),
+        ("other/tensors ! DECODE head=labels ! fakesink", &bytes),
+    ] {
+        let rest = rest.replace("DECODE", &format!("perceiverdecode model={}", model()));
+        let run = Run::new(&line("", &format!("{} ! {rest}", encode())));
+        let forms = forms(&run);
+        run.push_all(&Recorded::open());
+        run.wait_for_eos();
+        assert_eq!(*forms.lock().unwrap(), BTreeSet::from([expected.clone()]), "{rest}");
+    }
+}
+
+#[test]
+fn a_neighbour_that_comes_later_and_wants_bytes_has_them() {
+    let decode = format!("perceiverdecode model={} head=labels", model());
+    let run = Run::new(&line("", &format!("{} ! tee name=latents ! queue ! {decode} ! appsink name=out sync=false", encode())));
+    let forms = forms(&run);
+    let recorded = Recorded::open();
+    run.push(&recorded, 0..3);
+    let out = run.element("out").downcast::<gst_app::AppSink>().unwrap();
+    out.pull_sample().unwrap();
+    let late = gst::parse::bin_from_description("queue ! capsfilter caps=other/tensors ! fakesink async=false", true).unwrap();
+    run.pipeline.add(&late).unwrap();
+    late.sync_state_with_parent().unwrap();
+    run.element("latents").link(&late).unwrap();
+    run.push(&recorded, 3..8);
+    run.end();
+    assert_eq!(run.pull("out").len(), WINDOWS - 1);
+    run.wait_for_eos();
+    let features: Vec<bool> = forms.lock().unwrap().iter().map(|(_, is_tensor)| *is_tensor).collect();
+    assert_eq!(features, [true, false]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! Every warning of GLib or GStreamer is fatal here, as with `G_DEBUG=fatal_warnings`.
 
+mod events;
 mod heads;
 mod leaky;
 mod live;

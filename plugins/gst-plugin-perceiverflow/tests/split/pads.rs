@@ -68,6 +68,30 @@ fn a_gap_in_the_sound_advances_time() {
 }
 
 #[test]
+fn a_pad_that_comes_late_is_heard_from_there_on() {
+    let source = video_source();
+    let line =
+        format!("perceiverpreprocess name=windows model={} ! appsink name=out sync=false {source} ! windows.video_sink", model());
+    let (run, recorded) = (Run::new(&line), Recorded::open());
+    let out = run.element("out").downcast::<gst_app::AppSink>().unwrap();
+    for number in 0..3 {
+        run.source("video").push_buffer(recorded.frame(number)).unwrap();
+    }
+    let silent = out.pull_sample().unwrap();
+    let audio = gst::parse::bin_from_description(&audio_source(), true).unwrap();
+    run.pipeline.add(&audio).unwrap();
+    let pad = run.element("windows").request_pad_simple("audio_sink").unwrap();
+    audio.static_pad("src").unwrap().link(&pad).unwrap();
+    audio.sync_state_with_parent().unwrap();
+    run.push(&recorded, 3..6);
+    run.end();
+    let windows: Vec<_> = [silent].into_iter().chain(run.pull("out")).collect();
+    assert_eq!(times(&windows), [(0, 80), (80, 80), (160, 80)]);
+    let is_heard = |window: &gst::Sample| numbers(window)[2 * 3 * 8 * 8..].iter().any(|&sample| sample != 0.0);
+    assert_eq!(windows.iter().map(is_heard).collect::<Vec<_>>(), [false, true, true]);
+}
+
+#[test]
 fn a_pad_that_is_removed_is_not_waited_for() {
     let run = Run::new(&line("", "appsink name=out sync=false"));
     let recorded = Recorded::open();

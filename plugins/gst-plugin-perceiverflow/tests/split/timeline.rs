@@ -182,24 +182,3 @@ fn a_reloaded_encoder_goes_on_and_its_decoders_follow() {
     assert_eq!(after.len(), 2);
     assert!(after.iter().all(|sample| crate::stage::text(sample).starts_with("NAME_")));
 }
-
-#[test]
-fn no_order_of_state_changes_hangs() {
-    let rest = format!(
-        "queue ! perceiverencode model={0} ! tee name=latents latents. ! queue ! perceiverdecode model={0} head=labels ! fakesink \
-         async=false latents. ! queue leaky=downstream ! perceiverdecode model={0} head=video leaky=upstream ! fakesink async=false",
-        model()
-    );
-    let (run, recorded) = (Run::new(&line("", &rest)), Recorded::open());
-    let states = [gst::State::Null, gst::State::Ready, gst::State::Paused, gst::State::Playing];
-    let mut choice = 1u32;
-    for _ in 0..100 {
-        choice = choice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        run.pipeline.set_state(states[(choice >> 30) as usize]).unwrap();
-        for number in 0..4 {
-            // A source that does not run refuses them.
-            let _ = run.source("video").push_buffer(recorded.frame(number));
-            let _ = run.source("audio").push_buffer(recorded.sound(number));
-        }
-    }
-}

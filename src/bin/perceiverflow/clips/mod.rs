@@ -28,7 +28,7 @@ pub(crate) struct ClipArguments {
     #[arg(long, value_name = "FRAMES", value_parser = clap::value_parser!(u32).range(1..))]
     stride_frames: Option<u32>,
 
-    /// How pictures of any shape meet the model's square
+    /// How pictures of any shape meet the model's square; an image classifier has its own way
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     resize_mode: ResizeMode,
 

@@ -1,6 +1,7 @@
 //! A file to windows, on a thread of its own: decoding, cutting and scaling go on while the model computes.
 
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     thread::JoinHandle,
     time::Duration,
@@ -10,7 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use perceiverflow::{
     Error, Result,
     media::{ClipStats, ClipStream, ClipWindow},
-    tasks::{Autoencode, ClipInputs, ClipPreprocessor, Latents},
+    tasks::{Autoencode, ClipInputs, ClipPreprocessor, Latents, WindowPreprocessor},
     video_file::{Media, MediaReader, VideoFormat},
 };
 
@@ -44,7 +45,7 @@ pub(crate) fn windows_to_train_on(
         options.stride_frames = ((frames / PLACES) as usize).max(shape.frames.div_ceil(2));
     }
     let (mut cutter, mut windows) = (ClipWindow::new(shape, options)?, Vec::new());
-    cut_all(&mut reader, &mut cutter, preprocessor, |window| {
+    cut_all(&mut reader, &mut cutter, &preprocessor.into(), |window| {
         windows.push(window.inputs);
         true
     })?;
@@ -53,10 +54,17 @@ pub(crate) fn windows_to_train_on(
 
 /// One window, ready for the model.
 #[derive(Debug)]
-struct Window {
+pub(crate) struct Window {
     time: Duration,
     duration: Duration,
-    inputs: ClipInputs,
+    pub(crate) inputs: ClipInputs,
+}
+
+impl Window {
+    /// When it begins and ends.
+    pub(crate) fn range(&self) -> Range<Duration> {
+        self.time..self.time + self.duration
+    }
 }
 
 /// One window as the model remembers it.
@@ -91,12 +99,15 @@ pub(crate) struct Windows {
 
 impl Windows {
     /// Opens `path` and begins to read.
-    pub(crate) fn read(path: &Path, arguments: &ClipArguments, task: &Autoencode) -> Result<Self> {
-        let preprocessor = task.preprocessor(arguments.framing());
+    pub(crate) fn read(path: &Path, arguments: &ClipArguments, preprocessor: impl Into<WindowPreprocessor>) -> Result<Self> {
+        let preprocessor = preprocessor.into();
         let shape = preprocessor.shape();
         let reader = MediaReader::open(path, shape.sample_rate)?;
         let (video, has_sound) = (reader.video_format(), reader.has_sound());
-        let options = arguments.cutting().options(&shape, video.is_some(), has_sound);
+        if video.is_none() && !preprocessor.hears() {
+            return Err(Error::format(path, "it has no video: an image classifier hears nothing"));
+        }
+        let options = preprocessor.suited(arguments.cutting().options(&shape, video.is_some(), has_sound));
         let stride = shape.time_of((options.stride_frames * shape.samples_per_frame) as u64);
         let expected = reader.duration().map(|duration| duration.div_duration_f64(stride).ceil() as u64);
         let cutter = ClipWindow::new(shape, options)?;
@@ -104,13 +115,12 @@ impl Windows {
         let refused = |error: std::io::Error| Error::Stopped { model: "reading".into(), reason: error.to_string() };
         let reading = std::thread::Builder::new()
             .name("read".into())
-            .spawn(move || send_all(reader, cutter, preprocessor, &sender))
+            .spawn(move || send_all(reader, cutter, &preprocessor, &sender))
             .map_err(refused)?;
         Ok(Self { path: path.to_owned(), windows, reading, video, has_sound, expected })
     }
 
-    /// Encodes every window, a batch in one call, and hands each batch on; then says what the file lacked. What comes back is to be finished
-    /// when all is written.
+    /// Encodes every window, a batch in one call, and hands each batch on; then as [`each_batch`](Self::each_batch).
     pub(crate) fn encode(
         self,
         task: &Autoencode,
@@ -119,18 +129,31 @@ impl Windows {
         interrupt: &Interrupt,
         mut take: impl FnMut(&[Encoded]) -> Result<()>,
     ) -> Result<Progress> {
+        self.each_batch(model, quiet, interrupt, |windows| {
+            let latents = task.encode(&windows.iter().map(|window| &window.inputs).collect::<Vec<_>>())?;
+            let encoded = windows.iter().zip(latents);
+            let encoded = encoded.map(|(window, latents)| Encoded { time: window.time, duration: window.duration, latents });
+            take(&encoded.collect::<Vec<Encoded>>())
+        })
+    }
+
+    /// Hands every window on, as many together as one model call takes; then says what the file lacked. What comes back is to be finished
+    /// when all is written.
+    pub(crate) fn each_batch(
+        self,
+        model: &ModelArguments,
+        quiet: bool,
+        interrupt: &Interrupt,
+        mut take: impl FnMut(&[Window]) -> Result<()>,
+    ) -> Result<Progress> {
         let mut progress = Progress::begin(self.expected, Unit::WINDOWS, quiet);
         loop {
             let windows = self.next_batch(model.batch_size as usize, interrupt)?;
             if windows.is_empty() {
                 break;
             }
-            let latents = task.encode(&windows.iter().map(|window| &window.inputs).collect::<Vec<_>>())?;
-            let encoded = windows.iter().zip(latents);
-            let encoded = encoded.map(|(window, latents)| Encoded { time: window.time, duration: window.duration, latents });
-            let encoded: Vec<Encoded> = encoded.collect();
-            take(&encoded)?;
-            encoded.iter().for_each(|window| progress.step(window.end()));
+            take(&windows)?;
+            windows.iter().for_each(|window| progress.step(window.range().end));
         }
         self.finish()?;
         Ok(progress)
@@ -171,7 +194,7 @@ impl Windows {
 fn send_all(
     mut reader: MediaReader,
     mut cutter: ClipWindow,
-    preprocessor: ClipPreprocessor,
+    preprocessor: &WindowPreprocessor,
     windows: &Sender<Result<Window>>,
 ) -> (ClipStats, u64) {
     let read = cut_all(&mut reader, &mut cutter, preprocessor, |window| windows.send(Ok(window)).is_ok());
@@ -186,7 +209,7 @@ fn send_all(
 fn cut_all(
     reader: &mut MediaReader,
     cutter: &mut ClipWindow,
-    preprocessor: ClipPreprocessor,
+    preprocessor: &WindowPreprocessor,
     mut take: impl FnMut(Window) -> bool,
 ) -> Result<()> {
     let mut pass_on = |cutter: &mut ClipWindow| -> Result<bool> {
@@ -201,7 +224,8 @@ fn cut_all(
     while let Some(media) = reader.next_media()? {
         match media {
             Media::Frame(frame) => cutter.push_frame(frame)?,
-            Media::Audio(chunk) => cutter.push_audio(chunk)?,
+            Media::Audio(chunk) if preprocessor.hears() => cutter.push_audio(chunk)?,
+            Media::Audio(_) => {}
         }
         if !pass_on(cutter)? {
             return Ok(());

@@ -84,7 +84,8 @@ impl ClassifyArguments {
             Classifier::Clips(model) => model,
         };
         let mut labels = Vec::new();
-        Windows::read(path, &self.clips, model)?.encode(model, &self.model, true, interrupt, |encoded| {
+        let windows = Windows::read(path, &self.clips, model.preprocessor(self.clips.framing()))?;
+        windows.encode(model, &self.model, true, interrupt, |encoded| {
             let latents: Vec<_> = encoded.iter().map(|window| &window.latents).collect();
             labels.extend(model.decode(&latents, Head::Labels)?.iter().map(|scores| model.labels(scores)));
             Ok(())

@@ -32,7 +32,7 @@ pub(super) struct CleanFile {
 impl CleanFile {
     /// Of a file taken for clean.
     pub(super) fn of(path: &Path, task: &Autoencode, clips: &ClipArguments, model: &ModelArguments) -> Result<Self> {
-        let windows = Windows::read(path, clips, task)?;
+        let windows = Windows::read(path, clips, task.preprocessor(clips.framing()))?;
         let of_video = OF_VIDEO.iter().filter(|_| windows.video.is_some());
         let faults: Vec<Fault> = of_video.chain(OF_SOUND.iter().filter(|_| windows.has_sound)).copied().collect();
         let mut file = Self { path: path.to_owned(), seconds: 0.0, said: BTreeMap::new() };

@@ -207,8 +207,8 @@ impl Classify {
         }
     }
 
-    /// Samples a second that the model hears, once it is loaded.
+    /// Samples a second that the model hears, once it is loaded; none where it hears nothing, and any will do.
     pub(super) fn model_rate(&self) -> Option<u32> {
-        lock(&self.state).stream.as_ref().map(|stream| stream.shape().sample_rate)
+        lock(&self.state).stream.as_ref().filter(|stream| stream.takes_sound()).map(|stream| stream.shape().sample_rate)
     }
 }

@@ -6,12 +6,11 @@ use std::{
 };
 
 use gst::{prelude::*, subclass::prelude::*};
-use gst_video::{VideoFrameRef, VideoInfo};
+use gst_video::VideoFrameRef;
 use perceiverflow::{
     Result,
     engine::{Answer, Question},
     media::Frame,
-    tasks::Head,
 };
 
 use super::{Classes, Classify, ModelElement, State, lock};
@@ -21,14 +20,15 @@ use crate::{
     classify::{
         CAT,
         line::Timed,
+        model::Classifier,
         settings::Settings,
         stream::{Content, Media, Stream},
     },
+    colour::video_info,
     convert,
     element::{self, Base, Segment},
     label_bytes,
     meta::LabelsMeta,
-    multimodal::MultimodalModel,
     passing::{self, PassThrough, Passing},
     queue::Leaky,
     report::Loss,
@@ -39,7 +39,7 @@ use crate::{
 
 impl ModelElement for Classify {
     type Own = Settings;
-    type Model = MultimodalModel;
+    type Model = Classifier;
     const REMEDY: &'static str = "leaky=downstream or inference-interval help";
 
     fn category() -> gst::DebugCategory {
@@ -50,10 +50,11 @@ impl ModelElement for Classify {
         &self.base
     }
 
-    fn start(&self, model: &Arc<MultimodalModel>, settings: &settings::Settings<Settings>) -> Result<()> {
+    fn start(&self, model: &Arc<Classifier>, settings: &settings::Settings<Settings>) -> Result<()> {
         let names = settings.own.labels.names(model.task().label_names().len())?.map(Arc::new);
-        let expected = model.encoding() + model.decoding(Head::Labels)?;
-        let mut stream = Stream::new(model.task(), &settings.own, settings.inference.max_size_buffers)?;
+        let expected = model.processing()?;
+        let preprocessor = model.task().preprocessor(settings.own.windows.framing());
+        let mut stream = Stream::new(preprocessor, &settings.own, settings.inference.max_size_buffers)?;
         stream.set_joined(lock(&self.audio_pad).clone().is_some_and(|pad| pad.is_linked()));
         *lock(&self.classes) = Classes { names, expected };
         *lock(&self.state) = State { stream: Some(stream), ..State::default() };
@@ -65,7 +66,7 @@ impl ModelElement for Classify {
         drop(stream);
     }
 
-    fn expected(&self, _model: &MultimodalModel) -> Duration {
+    fn expected(&self, _model: &Classifier) -> Duration {
         lock(&self.classes).expected
     }
 
@@ -118,7 +119,8 @@ impl ModelElement for Classify {
         };
         let model = self.base.model()?;
         let (choice, names) = (lock(&self.base.settings).own.labels.clone(), lock(&self.classes).names.clone());
-        let labels = choice.choose(model.task(), &scores, names.as_deref());
+        let task = model.task();
+        let labels = choice.choose(task.labels(&scores), |labels| task.holding(labels), names.as_deref());
         let meta = |window| LabelsMeta { labels, window };
         let Some(outcome) = self.with_passing(|passing| passing.found(window, model_hash, meta))? else { return Ok(()) };
         gst::log!(CAT, imp = self, "window {window} at {}: {:?}", outcome.place.start, outcome.meta.labels);
@@ -148,9 +150,17 @@ impl ModelElement for Classify {
         passing::release(self, false)
     }
 
+    /// The windows go on to the end of the sound, with labels for whoever takes them beside the stream.
     fn drain(&self) -> Result<(), gst::FlowError> {
-        self.with_stream(Stream::break_off)?;
-        self.cut_windows(Stream::sound_lags)?;
+        self.with_stream(Stream::end)?;
+        self.changed.notify_all();
+        let waits = self.base.live_settings().leaky == Leaky::No;
+        while let Some((running_time, job)) = self.next_window(Stream::hears)? {
+            self.offer(running_time, job)?;
+            // Nothing else holds back a sound that is read faster than the model hears.
+            element::collect(self, waits)?;
+            passing::release(self, waits)?;
+        }
         self.with_stream(Stream::finish)?;
         self.changed.notify_all();
         self.cut_windows(|_| false)?;
@@ -190,13 +200,20 @@ impl ModelElement for Classify {
     fn take_caps(&self, caps: &gst::CapsRef) -> Result<gst::Caps, gst::ErrorMessage> {
         let media = match SoundFormat::of(caps) {
             Some(format) => Ok(Media::Sound(format)),
-            None => VideoInfo::from_caps(caps).map(Media::Video),
+            None => video_info(caps).map(Media::Video),
         };
         let media = media.map_err(|error| gst::error_msg!(gst::StreamError::Format, ["{caps:?}: {error}"]))?;
         if matches!(media, Media::Sound(_)) && lock(&self.audio_pad).is_some() {
             return Err(gst::error_msg!(
                 gst::StreamError::WrongType,
                 ["sink has sound and audio_sink is there, too: accepted is video on sink beside it"]
+            ));
+        }
+        let hears = self.with_stream(|stream| stream.takes_sound()).unwrap_or(true);
+        if matches!(media, Media::Sound(_)) && !hears {
+            return Err(gst::error_msg!(
+                gst::StreamError::WrongType,
+                ["sink has sound, and the model is an image classifier: accepted is video"]
             ));
         }
         let _ = self.with_stream(|stream| stream.set_media(media));
@@ -268,7 +285,10 @@ impl Classify {
     }
 
     pub(super) fn source_of_text(&self) -> Result<Source, gst::FlowError> {
-        self.base.source_of("labels", self.with_passing(|passing| passing.segment.clone())?)
+        let mut segment = self.with_passing(|passing| passing.segment.clone())?;
+        // The sound, and labels with it, may outlast the video.
+        segment.set_stop(gst::ClockTime::NONE);
+        self.base.source_of("labels", segment)
     }
 
     /// What a buffer holds for the model, if the segment covers it, and how long it lasts.
@@ -299,15 +319,20 @@ impl Classify {
     /// Hands every window that is complete to the model. While `lacks` says so, and the element is not live, more sound is waited for.
     fn cut_windows(&self, lacks: fn(&Stream) -> bool) -> Result<(), gst::FlowError> {
         while let Some((running_time, job)) = self.next_window(lacks)? {
-            lock(&self.base.report).windows_in += 1;
-            if self.base.is_late(Some(running_time)) {
-                self.lost(job.id);
-                element::lose(self, Loss::Late, job.id);
-            } else {
-                element::ask(self, job)?;
-            }
+            self.offer(running_time, job)?;
         }
         Ok(())
+    }
+
+    /// Hands a window to the model, unless downstream has no use for it any more.
+    fn offer(&self, running_time: gst::ClockTime, job: Job<Question>) -> Result<(), gst::FlowError> {
+        lock(&self.base.report).windows_in += 1;
+        if self.base.is_late(Some(running_time)) {
+            self.lost(job.id);
+            element::lose(self, Loss::Late, job.id);
+            return Ok(());
+        }
+        element::ask(self, job)
     }
 
     fn next_window(&self, lacks: fn(&Stream) -> bool) -> Result<Option<(gst::ClockTime, Job<Question>)>, gst::FlowError> {

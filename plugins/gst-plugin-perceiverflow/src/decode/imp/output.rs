@@ -56,7 +56,8 @@ impl Decode {
     fn give_labels(&self, placed: &Placed, scores: &[f32], media: HeadMedia) -> Result<(), gst::FlowError> {
         let model = self.stage.base.model()?;
         let choice = lock(&self.stage.base.settings).own.labels.clone();
-        let labels = choice.choose(model.task(), scores, lock(&self.names).as_ref());
+        let labels =
+            choice.choose(model.task().labels(scores), |labels| model.task().holding(labels), lock(&self.names).as_ref());
         let meta = LabelsMeta { labels, window: placed.meta.window.clone() };
         element::post_result(self, |structure| meta.write(structure));
         let bytes = match media {

@@ -12,6 +12,7 @@ use perceiverflow::{
 use super::OpticalFlow;
 use crate::{
     caps::{self, FieldMedia},
+    colour::video_info,
     convert,
     element::{self, Base, ModelElement, Segment},
     latency::Timing,
@@ -145,8 +146,7 @@ impl ModelElement for OpticalFlow {
     }
 
     fn take_caps(&self, caps: &gst::CapsRef) -> Result<gst::Caps, gst::ErrorMessage> {
-        let info =
-            VideoInfo::from_caps(caps).map_err(|error| gst::error_msg!(gst::StreamError::Format, ["{caps:?}: {error}"]))?;
+        let info = video_info(caps).map_err(|error| gst::error_msg!(gst::StreamError::Format, ["{caps:?}: {error}"]))?;
         let _ = self.with_stream(|stream| stream.set_info(info));
         Ok(caps.to_owned())
     }
