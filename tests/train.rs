@@ -37,17 +37,7 @@ fn task() -> FlowTask {
 }
 
 fn training(folder: &Path, steps: u64, every: u64) -> Training {
-    Training {
-        folder: folder.to_owned(),
-        steps,
-        batch: 4,
-        threads: 2,
-        rate: 3e-3,
-        every,
-        seed: 7,
-        dtype: DType::F32,
-        mixed: false,
-    }
+    Training { batch: 4, threads: 2, rate: 3e-3, every, seed: 7, ..Training::new(folder, steps) }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{fs, ops::ControlFlow, path::Path};
 
-use candle_core::{DType, Device};
+use candle_core::Device;
 use perceiverflow::{
     compute::{DeviceChoice, Precision},
     perceiver::{MultimodalConfig, PerceiverConfig, ProblemType},
@@ -37,17 +37,7 @@ fn config() -> PerceiverConfig {
 
 fn trainer(folder: &Path, steps: u64) -> AvTrainer {
     let task = AvTask::new(config(), TextureLibrary::procedural()).unwrap();
-    let training = Training {
-        folder: folder.to_owned(),
-        steps,
-        batch: 4,
-        threads: 2,
-        rate: 3e-3,
-        every: 20,
-        seed: 7,
-        dtype: DType::F32,
-        mixed: false,
-    };
+    let training = Training { batch: 4, threads: 2, rate: 3e-3, every: 20, seed: 7, ..Training::new(folder, steps) };
     AvTrainer::new(task, training, Device::Cpu).unwrap()
 }
 

@@ -61,17 +61,7 @@ fn task(start: ClassifierStart) -> Result<ClassifyTask> {
 }
 
 fn training(folder: &Path, steps: u64) -> Training {
-    Training {
-        folder: folder.to_owned(),
-        steps,
-        batch: 4,
-        threads: 2,
-        rate: 3e-3,
-        every: 10,
-        seed: 7,
-        dtype: DType::F32,
-        mixed: false,
-    }
+    Training { batch: 4, threads: 2, rate: 3e-3, every: 10, seed: 7, ..Training::new(folder, steps) }
 }
 
 fn trainer(task: ClassifyTask, folder: &Path, steps: u64) -> Result<ClassifyTrainer> {

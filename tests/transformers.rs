@@ -76,17 +76,7 @@ fn fixture(name: &str) -> Checkpoint {
 }
 
 fn train(task: impl Task, folder: &Path) {
-    let training = Training {
-        folder: folder.to_owned(),
-        steps: 2,
-        batch: 2,
-        threads: 1,
-        rate: 1e-3,
-        every: 2,
-        seed: 7,
-        dtype: DType::F32,
-        mixed: false,
-    };
+    let training = Training { batch: 2, every: 2, seed: 7, ..Training::new(folder, 2) };
     Trainer::new(task, training, Device::Cpu).unwrap().run(|_, _, _| ControlFlow::Continue(())).unwrap();
 }
 

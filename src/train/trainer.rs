@@ -90,7 +90,15 @@ pub struct Training {
 
 /// Examples that are never trained on, for validation: the first of the seed [`Training::held_out`].
 pub(super) const VALIDATION: u64 = 64;
+
 impl Training {
+    /// A training of so many steps with what the program takes where nothing is said: 16 examples in a step on one thread, a rate of
+    /// 1e-3, a row of the curve every 100 steps, seed 1, all in float32.
+    pub fn new(folder: impl Into<PathBuf>, steps: u64) -> Self {
+        let folder = folder.into();
+        Self { folder, steps, batch: 16, threads: 1, rate: 1e-3, every: 100, seed: 1, dtype: DType::F32, mixed: false }
+    }
+
     /// The seed of examples that are never trained on.
     pub(super) fn held_out(&self) -> u64 {
         !self.seed
