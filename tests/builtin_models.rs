@@ -13,7 +13,7 @@ use perceiverflow::{
 };
 
 /// Share of the error of no motion at all that the flow model may be left with.
-const LEARNED: f64 = 0.6;
+const LEARNED: f64 = 0.3;
 
 fn flow() -> OpticalFlow {
     OpticalFlow::open("builtin:flow", DeviceChoice::Cpu, Precision::F32).unwrap()
@@ -57,8 +57,13 @@ fn av_knows_what_is_wrong_with_windows_it_has_not_seen() {
     let scores = AvScores::measure(&model, &windows, 0..160, 16).unwrap();
     let f1 = |label: &perceiverflow::train::JudgedLabel| LabelScore::at(model.thresholds()[&*label.name], &label.windows).f1;
     for label in &scores.labels {
-        let certain = ["black", "colour-bars", "snow", "silence", "tone"].contains(&&*label.name);
-        assert!(!certain || f1(label) >= 0.9, "{}: {}", label.name, f1(label));
+        let least = match &*label.name {
+            "black" | "colour-bars" | "snow" | "tone" => 0.9,
+            // Some clean sounds begin or end with a room that is nearly as quiet.
+            "silence" => 0.8,
+            _ => 0.0,
+        };
+        assert!(f1(label) >= least, "{}: {}", label.name, f1(label));
     }
     let mean = scores.labels.iter().map(f1).sum::<f64>() / scores.labels.len() as f64;
     assert!(mean >= 0.7, "mean F1 {mean}");
