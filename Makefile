@@ -7,8 +7,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 
-# GStreamer to build against and to run pipelines with, FFmpeg's libraries, and what reads their headers.
-PACKAGES := pkg-config clang libclang-dev \
+# GStreamer to build against and to run pipelines with, FFmpeg's libraries, and what reads their headers; ffmpeg itself for the tests that cut
+# and damage clips, and for the detectors that `evaluate av` has beside the model.
+PACKAGES := pkg-config clang libclang-dev ffmpeg \
 	libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
 	gstreamer1.0-tools gstreamer1.0-plugins-base-apps \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
