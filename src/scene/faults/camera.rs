@@ -21,7 +21,7 @@ pub(super) enum Camera {
 }
 
 /// Sensor noise of a still camera before which nothing moves.
-const LIVE_NOISE: f32 = 0.008;
+const LIVE_NOISE: f32 = 0.015;
 
 impl Camera {
     pub(super) fn random<R: Rng + ?Sized>(rng: &mut R) -> Self {

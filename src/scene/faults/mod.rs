@@ -17,7 +17,7 @@
 //! | `fade` | brightness goes in a line to or from black over at least 70 % of the window |
 //! | `pan` | the camera moves on by S/64 to S/12 in each frame |
 //! | `zoom` | what is seen grows or shrinks by 1.5 % to 5 % of its size in each frame |
-//! | `static-shot` | the camera stands; something else moves, or sensor noise of at least 0.008 does |
+//! | `static-shot` | the camera stands; something else moves, or sensor noise of at least 0.015 does |
 //! | `silence` | no sample above 1e-4, for at least half of the window at its beginning or end |
 //! | `tone` | a sine of 200 Hz to 3 kHz and nothing of the programme |
 //! | `hiss` | white noise of at least 0.012 and 0.2 times the sound (root mean square) |
