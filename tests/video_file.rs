@@ -2,8 +2,12 @@
 #![cfg(feature = "video-file")]
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -139,6 +143,43 @@ fn colours_come_back() {
             assert!(seen.iter().zip(colour).all(|(a, b)| a.abs_diff(*b) <= 6), "{height}: {seen:?} for {colour:?}");
         }
     }
+}
+
+/// Small pictures too, whatever the memory that the encoder gets was used for before.
+#[test]
+fn the_same_pictures_give_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    let (ended, mut different) = (AtomicBool::new(false), Vec::new());
+    let soil = || {
+        for round in (0_usize..).take_while(|_| !ended.load(Ordering::Relaxed)) {
+            let used: Vec<Vec<u8>> =
+                (0..200).map(|n| (0..(round * 7919 + n * 977) % 60_000).map(|byte| (byte * n) as u8).collect()).collect();
+            drop(used);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(soil);
+        }
+        for side in [8, 16, 48] {
+            let format = VideoFormat::new(side, side, Ratio { numerator: 25, denominator: 1 }).unwrap();
+            let files: BTreeSet<Vec<u8>> = (0..200)
+                .map(|_| {
+                    let mut writer = VideoWriter::create(&path, &format, Sound::None).unwrap();
+                    for number in 0..14 {
+                        let time = Duration::from_millis(40 * number as u64);
+                        writer.write(&Frame { picture: picture(side, side, number), time, duration: None }).unwrap();
+                    }
+                    writer.finish().unwrap();
+                    std::fs::read(&path).unwrap()
+                })
+                .collect();
+            different.push((side, files.len()));
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(different, [(8, 1), (16, 1), (48, 1)], "sides and the number of different files");
 }
 
 #[test]

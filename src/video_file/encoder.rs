@@ -67,7 +67,7 @@ impl VideoEncoder {
             video.set_flags(Flags::GLOBAL_HEADER);
         }
         Ok(Self {
-            encoder: video.open_as_with(codec, settings(codec.name()).iter().collect::<Dictionary<'_>>())?,
+            encoder: video.open_as_with(codec, settings(codec.name(), width).collect::<Dictionary<'_>>())?,
             to_yuv: ToYuv::new(width, height, format.colour.matrix)?,
             clock,
             timeline: Timeline::new(0, 1),
@@ -118,9 +118,13 @@ pub(super) fn rational(ratio: Ratio) -> Rational {
     Rational::new(ratio.numerator as i32, ratio.denominator as i32)
 }
 
+/// Narrower pictures are coded without libx264's macroblock tree: its AVX-512 form reads memory that nobody has written where a row has
+/// fewer macroblocks (16 pixels each) than a register has places (16), and the same pictures give other bytes from one time to the next.
+const NARROWEST_WITH_TREE: u32 = 256;
+
 /// Good looks without a choice: constant quality, no reordering.
-fn settings(encoder: &str) -> &'static [(&'static str, &'static str)] {
-    match encoder {
+fn settings(encoder: &str, width: u32) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let settings: &[_] = match encoder {
         "libx264" => &[("preset", "veryfast"), ("crf", "18"), ("bf", "0")],
         "libvpx-vp9" => &[
             ("crf", "24"),
@@ -134,5 +138,7 @@ fn settings(encoder: &str) -> &'static [(&'static str, &'static str)] {
         // Quality 3 of 1 (best) to 31, in libav's unit of 118.
         "mpeg4" => &[("flags", "+qscale"), ("global_quality", "354"), ("bf", "0")],
         _ => &[],
-    }
+    };
+    let narrow = encoder == "libx264" && width < NARROWEST_WITH_TREE;
+    settings.iter().copied().chain(narrow.then_some(("mbtree", "0")))
 }
