@@ -26,6 +26,11 @@ use crate::{
     video_file::{DecodedWindow, Kind, Reconstruction},
 };
 
+/// How the names of products end that a spool is kept for.
+const LATENTS: &str = ".safetensors";
+const VIDEO: &str = ".mp4";
+const SOUND: &str = ".wav";
+
 /// Bytes of a number in a record.
 const NUMBER: usize = size_of::<f32>();
 
@@ -47,8 +52,8 @@ impl Product {
         let named = |kind, ending: &str| OutputFolder::name(kind, input, ending);
         let name = match &job {
             Job::Classify { cues: true, .. } => named(Artefact::Cues, ".vtt"),
-            Job::Encode { .. } => named(Artefact::Latents, ".safetensors"),
-            Job::Reconstruct { .. } => named(Artefact::Media, if opened.video.is_some() { ".mp4" } else { ".wav" }),
+            Job::Encode { .. } => named(Artefact::Latents, LATENTS),
+            Job::Reconstruct { .. } => named(Artefact::Media, if opened.video.is_some() { VIDEO } else { SOUND }),
             Job::Flow { .. } | Job::Classify { .. } => String::new(),
         };
         let path = if name.is_empty() { PathBuf::new() } else { folder.place(&name)? };
@@ -90,9 +95,8 @@ impl Product {
         self.spool.as_mut().map_or(Ok(()), |spool| spool.write(row.window, &record))
     }
 
-    /// Makes the file of all windows from the first on, up to one that is missing. The spool of a file that is not `whole` stays, for
-    /// whoever tries it again.
-    pub(super) fn finish(mut self, windows: &BTreeMap<u64, Kept>, whole: bool) -> Result<()> {
+    /// Makes the file of all windows from the first on, up to one that is missing. Its spool stays, for whoever tries or does it again.
+    pub(super) fn finish(&mut self, windows: &BTreeMap<u64, Kept>) -> Result<()> {
         let windows: Vec<(u64, &Kept)> =
             (0..).zip(windows).take_while(|(n, (window, _))| n == *window).map(|(n, (_, w))| (n, w)).collect();
         if windows.is_empty() {
@@ -113,10 +117,17 @@ impl Product {
             }
             _ => {}
         }
-        match self.spool {
-            Some(spool) if whole => spool.remove(),
-            _ => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// Removes the spool of a file that the journal calls done. Not before: killed in between, a run could not do the file again.
+    pub(super) fn remove_spool(folder: &OutputFolder, job: &Job, input: &Input) -> Result<()> {
+        let (kind, endings): (_, &[&str]) = match job {
+            Job::Encode { .. } => (Artefact::Latents, &[LATENTS]),
+            Job::Reconstruct { .. } => (Artefact::Media, &[VIDEO, SOUND]),
+            Job::Flow { .. } | Job::Classify { .. } => return Ok(()),
+        };
+        endings.iter().try_for_each(|ending| Spool::remove(&folder.path().join(OutputFolder::name(kind, input, ending))))
     }
 }
 

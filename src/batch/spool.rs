@@ -3,7 +3,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read, Seek, SeekFrom, Write},
+    io::{ErrorKind, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -23,8 +23,7 @@ pub(super) struct Spool {
 impl Spool {
     /// Opens the spool of what is to become `target`, of records of so many bytes.
     pub(super) fn open(target: &Path, record: usize) -> Result<Self> {
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let path = target.with_file_name(format!(".{name}{ENDING}"));
+        let path = path_of(target);
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(Error::io(&path))?;
         Ok(Self { path, file, record })
@@ -47,10 +46,18 @@ impl Spool {
         Ok(record)
     }
 
-    /// Removes it: what it was for is there.
-    pub(super) fn remove(self) -> Result<()> {
-        std::fs::remove_file(&self.path).map_err(Error::io(&self.path))
+    /// Removes the spool of `target`, if there is one: what it was for is there.
+    pub(super) fn remove(target: &Path) -> Result<()> {
+        let path = path_of(target);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(&path)(error)),
+            _ => Ok(()),
+        }
     }
+}
+
+fn path_of(target: &Path) -> PathBuf {
+    target.with_file_name(format!(".{}{ENDING}", target.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 #[cfg(test)]
@@ -69,7 +76,8 @@ mod tests {
         let mut spool = Spool::open(&target, 2).unwrap();
         assert_eq!((spool.read(0).unwrap(), spool.read(3).unwrap()), (b"aa".to_vec(), b"dd".to_vec()));
         assert!(spool.read(4).is_err());
-        spool.remove().unwrap();
+        Spool::remove(&target).unwrap();
+        Spool::remove(&target).unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

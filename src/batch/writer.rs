@@ -157,7 +157,7 @@ impl Writer {
             return Ok(());
         }
         let Some(open) = self.open.remove(&file) else { return Ok(()) };
-        let OpenFile { progress, product, mut failure, stopped, .. } = open;
+        let OpenFile { progress, mut product, mut failure, stopped, .. } = open;
         if stopped {
             return Ok(());
         }
@@ -166,12 +166,13 @@ impl Writer {
         if failure.is_none() && progress.windows.len() == 0 && input.share.is_whole() {
             failure = Some(Error::format(&input.path, "not a single window: accepted are longer files, or --partial-window pad"));
         }
-        product.finish(&progress.kept, failure.is_none())?;
+        product.finish(&progress.kept)?;
         match failure {
             Some(error) => self.failed(file, &error),
             None => {
                 let (windows, seconds) = (progress.windows.len(), progress.end.as_secs_f64());
                 self.journal.write(&Entry::Done { file: input.id.clone(), windows, seconds })?;
+                Product::remove_spool(&self.folder, &self.shared.job, input)?;
                 self.done(file, windows, false);
                 Ok(())
             }
@@ -184,6 +185,8 @@ impl Writer {
             End::Failed(error) if matches!(error, Error::Stopped { .. }) => Err(error),
             End::Failed(error) => self.failed(file, &error),
             End::Earlier(Verdict::Done { windows }) => {
+                // A run that was killed right after it had said so.
+                Product::remove_spool(&self.folder, &self.shared.job, &self.shared.inputs[file])?;
                 self.tally.files.done_earlier += 1;
                 self.done(file, windows, true);
                 Ok(())

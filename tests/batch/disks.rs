@@ -54,7 +54,7 @@ fn a_full_disk_ends_the_run_and_with_more_room_it_goes_on() {
             && fields.values().all(|field| field.len() == fields.values().next().unwrap().len())
     );
     assert_eq!(place.rows("whole"), place.rows("resumed"));
-    assert_eq!(place.products("whole"), place.products("resumed"));
+    place.same_products("whole", "resumed");
 }
 
 /// A mode would not keep root out; a file system does.

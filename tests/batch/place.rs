@@ -100,6 +100,18 @@ impl Place {
         serde_json::from_slice(&std::fs::read(self.path(out).join("report.json")).unwrap()).unwrap()
     }
 
+    /// Two runs made the same files with the same bytes; where not, the files are named, not shown.
+    pub(crate) fn same_products(&self, one: &str, other: &str) {
+        let (one_made, other_made) = (self.products(one), self.products(other));
+        let differ: Vec<_> = one_made
+            .keys()
+            .chain(other_made.keys())
+            .filter(|path| one_made.get(*path) != other_made.get(*path))
+            .map(|path| (path, one_made.get(path).map(Vec::len), other_made.get(path).map(Vec::len)))
+            .collect();
+        assert!(differ.is_empty(), "{one} and {other}: a file and its bytes in each, {differ:?}");
+    }
+
     /// What the task made: every file below the run's folders and its content.
     pub(crate) fn products(&self, out: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
