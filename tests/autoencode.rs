@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 use candle_core::{DType, Device, Tensor};
 use perceiverflow::{
     Error,
-    compute::{DeviceChoice, Precision},
+    compute::{DeviceChoice, Precision, Threads},
     engine::{MultimodalWorker, WorkerOptions},
     media::{Clip, Picture},
     tasks::{Autoencode, ClipInputs, Framing, Head, Region, VideoQueries},
@@ -111,7 +111,13 @@ fn questions_of_several_kinds_share_a_batch() {
     let (task, recorded) = (Arc::new(task()), Recorded::open());
     let inputs: Vec<Arc<ClipInputs>> = recorded.inputs(&task).into_iter().map(Arc::new).collect();
     let latents = task.encode(&[&inputs[0]]).unwrap().remove(0);
-    let options = WorkerOptions { name: "test".into(), capacity: 8, batch_size: 5, batch_timeout: Duration::from_secs(20) };
+    let options = WorkerOptions {
+        name: "test".into(),
+        capacity: 8,
+        batch_size: 5,
+        batch_timeout: Duration::from_secs(20),
+        threads: Threads::beside_others().unwrap(),
+    };
     let worker = MultimodalWorker::spawn(task.clone(), &options).unwrap();
     let labels = worker.decode(latents.clone(), Head::Labels).unwrap();
     let windows: Vec<_> = inputs[1..].iter().map(|window| worker.encode(window.clone()).unwrap()).collect();

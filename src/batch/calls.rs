@@ -35,16 +35,17 @@ impl Calls {
         if threads == 0 {
             return Err(Error::option("model-calls", 0, "1 or more"));
         }
-        let options = WorkerOptions {
-            name: job.name().to_owned(),
-            capacity: 2 * job.batch_size().max(1),
-            batch_size: job.batch_size(),
-            batch_timeout: if job.batch_size() > 1 { BATCH_TIMEOUT } else { Duration::ZERO },
-        };
         let share = NonZeroUsize::new(rayon::current_num_threads() / threads).unwrap_or(NonZeroUsize::MIN);
         let thread = |_| {
-            let (job, processors) = (job.clone(), Threads::new(share)?);
-            Worker::spawn(&options, move |windows: &[Window]| processors.run(|| job.answer(windows)))
+            let options = WorkerOptions {
+                name: job.name().to_owned(),
+                capacity: 2 * job.batch_size().max(1),
+                batch_size: job.batch_size(),
+                batch_timeout: if job.batch_size() > 1 { BATCH_TIMEOUT } else { Duration::ZERO },
+                threads: Threads::new(share)?,
+            };
+            let job = job.clone();
+            Worker::spawn(&options, move |windows: &[Window]| job.answer(windows))
         };
         Ok(Self { threads: (0..threads).map(thread).collect::<Result<_>>()?, submitted: AtomicUsize::new(0) })
     }

@@ -26,6 +26,8 @@ pub struct WorkerOptions {
     pub batch_size: usize,
     /// How long the first window of a batch waits for others.
     pub batch_timeout: Duration,
+    /// What the calls compute on.
+    pub threads: Threads,
 }
 
 /// A handle to the thread that owns a model. Windows `W` go in, results `R` come out. Dropping it ends the thread after the windows
@@ -54,13 +56,12 @@ struct Job<W, R> {
 }
 
 impl<W: Send + 'static, R: Send + 'static> Worker<W, R> {
-    /// Starts the thread. `call` computes on a pool of its own, half of the processors ([`Threads::beside_others`]): what else the process
-    /// does, as a media server's streams, keeps the rest. `call` answers one batch: as many results as windows, in their order. When a batch of several fails, each
-    /// of its windows is tried alone, so that one stream's broken window does not fail another's. A panic inside `call` ends the
-    /// worker and nothing else.
+    /// Starts the thread. `call` answers one batch: as many results as windows, in their order. When a batch of several fails, each of its
+    /// windows is tried alone, so that one stream's broken window does not fail another's. A panic inside `call` ends the worker and
+    /// nothing else.
     ///
     /// # Errors
-    /// When the batch size or capacity is 0, or the system refuses a thread.
+    /// When the batch size or capacity is 0, or the system refuses the thread.
     pub fn spawn(options: &WorkerOptions, call: impl FnMut(&[W]) -> Result<Vec<R>> + Send + 'static) -> Result<Self> {
         if options.batch_size == 0 {
             return Err(Error::option("batch-size", 0, "1 or more"));
@@ -71,7 +72,7 @@ impl<W: Send + 'static, R: Send + 'static> Worker<W, R> {
         let (sender, receiver) = bounded(options.capacity);
         let record = Arc::new(Mutex::new(Record::default()));
         let mut shift = Shift { jobs: receiver, call, record: record.clone(), options: options.clone() };
-        let threads = Threads::beside_others()?;
+        let threads = options.threads.clone();
         let thread = std::thread::Builder::new()
             .name(format!("perceiver {}", options.name))
             .spawn(move || threads.run(move || shift.run()))
@@ -214,10 +215,13 @@ fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
 
     fn options(batch_size: usize) -> WorkerOptions {
-        WorkerOptions { name: "test".into(), capacity: 16, batch_size, batch_timeout: Duration::from_secs(5) }
+        let threads = Threads::new(NonZeroUsize::MIN).unwrap();
+        WorkerOptions { name: "test".into(), capacity: 16, batch_size, batch_timeout: Duration::from_secs(5), threads }
     }
 
     #[test]

@@ -140,11 +140,11 @@ pub(crate) trait SharedModel: Sized + Send + Sync + 'static {
     /// The loaded models of this kind.
     fn registry() -> &'static Registry<Self>;
 
-    /// Loads a model and warms it up.
+    /// Loads a model, warms it up on the calling thread and starts its worker.
     ///
     /// # Errors
     /// When it cannot be loaded, or is of another kind.
-    fn load(key: &Key, settings: &ModelSettings) -> Result<Self>;
+    fn load(key: &Key, options: &WorkerOptions) -> Result<Self>;
 
     /// What it is known by.
     fn key(&self) -> &Key;
@@ -162,13 +162,13 @@ impl<M: SharedModel> AskedModel for M {
 
     fn shared(settings: &ModelSettings) -> Result<Arc<Self>> {
         let key = settings.key()?;
-        M::registry().get(&key, || M::load(&key, settings))
+        M::registry().get(&key, || load(&key, settings))
     }
 
     fn reloaded(&self, settings: &ModelSettings) -> Result<Arc<Self>> {
         let key = settings.key()?;
         M::registry().replace(&key, || {
-            let new = M::load(&key, settings)?;
+            let new: M = load(&key, settings)?;
             let [given, accepted] = [new.form(), self.form()];
             let same = given == accepted;
             if same { Ok(new) } else { Err(Error::config(M::FORM, given, format!("{accepted}, as before the reload"))) }
@@ -188,23 +188,29 @@ impl<M: SharedModel> AskedModel for M {
     }
 }
 
-/// Starts the worker of a model with this hash; `ask` answers several questions in their order.
-///
-/// # Errors
-/// When the system refuses a thread.
-pub(crate) fn spawn<M: SharedModel>(
-    key: &Key,
-    settings: &ModelSettings,
-    model_hash: Arc<str>,
-    mut ask: impl FnMut(&[&M::Question]) -> Result<Vec<M::Answer>> + Send + 'static,
-) -> Result<ModelWorker<M>> {
+/// Loads a model on the threads that it is to compute on: no more of the processors are taken, and what warming up takes is what a window
+/// will.
+fn load<M: SharedModel>(key: &Key, settings: &ModelSettings) -> Result<M> {
     let options = WorkerOptions {
         name: key.model.clone(),
         capacity: CAPACITY,
         batch_size: settings.batch_size as usize,
         batch_timeout: settings.batch_timeout.into(),
+        threads: settings.threads()?,
     };
-    Worker::spawn(&options, move |claims: &[Claim<Job<M::Question>>]| asked::answer(claims, &model_hash, &mut ask))
+    options.threads.run(|| M::load(key, &options))
+}
+
+/// Starts the worker of a model with this hash; `ask` answers several questions in their order.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub(crate) fn spawn<M: SharedModel>(
+    options: &WorkerOptions,
+    model_hash: Arc<str>,
+    mut ask: impl FnMut(&[&M::Question]) -> Result<Vec<M::Answer>> + Send + 'static,
+) -> Result<ModelWorker<M>> {
+    Worker::spawn(options, move |claims: &[Claim<Job<M::Question>>]| asked::answer(claims, &model_hash, &mut ask))
 }
 
 #[cfg(test)]

@@ -7,14 +7,11 @@ use std::{
 
 use perceiverflow::{
     Result,
-    engine::{Answer, Question},
+    engine::{Answer, Question, WorkerOptions},
     tasks::{Autoencode, ClipInputs, ClipPreprocessor, Framing, Head, VideoQueries},
 };
 
-use crate::{
-    models::{self, Key, ModelWorker, Registry, SharedModel},
-    settings::ModelSettings,
-};
+use crate::models::{self, Key, ModelWorker, Registry, SharedModel};
 
 static MODELS: Registry<MultimodalModel> = Registry::new();
 
@@ -40,13 +37,13 @@ impl SharedModel for MultimodalModel {
         &MODELS
     }
 
-    fn load(key: &Key, settings: &ModelSettings) -> Result<Self> {
+    fn load(key: &Key, options: &WorkerOptions) -> Result<Self> {
         let task = Arc::new(Autoencode::open(&key.model, key.device, key.precision)?);
         let encoding = warm_up(&task)?;
         let hash: Arc<str> = task.hash().into();
         let model = task.clone();
         let ask = move |questions: &[&Question]| Question::answer(&model, questions);
-        let worker = models::spawn::<Self>(key, settings, hash.clone(), ask)?;
+        let worker = models::spawn::<Self>(options, hash.clone(), ask)?;
         Ok(Self { key: key.clone(), task, hash, encoding, worker })
     }
 

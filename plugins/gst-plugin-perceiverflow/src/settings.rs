@@ -1,9 +1,11 @@
 //! The properties of elements with a model: defaults, ranges, when they may change. An element adds its own.
 
+use std::num::NonZeroUsize;
+
 use gst::{glib, prelude::*};
 use perceiverflow::{
     Result,
-    compute::{DeviceChoice, Precision},
+    compute::{DeviceChoice, Precision, Threads},
 };
 
 use crate::{models::Key, queue::Leaky};
@@ -34,6 +36,7 @@ pub(crate) struct ModelSettings {
     precision: String,
     pub(crate) batch_size: u32,
     pub(crate) batch_timeout: gst::ClockTime,
+    threads: u32,
 }
 
 impl ModelSettings {
@@ -45,6 +48,14 @@ impl ModelSettings {
         let device: DeviceChoice = self.device.parse()?;
         let precision: Precision = self.precision.parse()?;
         Ok(Key { model: self.model.clone(), device, precision })
+    }
+
+    /// What the model computes on.
+    ///
+    /// # Errors
+    /// When the system refuses the threads.
+    pub(crate) fn threads(&self) -> Result<Threads> {
+        NonZeroUsize::new(self.threads as usize).map_or_else(Threads::beside_others, Threads::new)
     }
 }
 
@@ -77,6 +88,7 @@ impl InferenceSettings {
                 precision: Precision::default().to_string(),
                 batch_size: 1,
                 batch_timeout: gst::ClockTime::ZERO,
+                threads: 0,
             },
             max_size_buffers: 2,
             live: LiveSettings { leaky: Leaky::default(), qos: true, post_messages: true, processing_latency: None },
@@ -132,6 +144,13 @@ impl InferenceSettings {
                 .default_value(choice.batch_timeout.nseconds())
                 .mutable_ready()
                 .build(),
+            glib::ParamSpecUInt::builder("threads")
+                .nick("Threads")
+                .blurb("Processors that the model takes; 0: half of all; the element that loads the model decides")
+                .maximum(1024)
+                .default_value(choice.threads)
+                .mutable_ready()
+                .build(),
             glib::ParamSpecBoolean::builder("qos")
                 .nick("Quality of service")
                 .blurb("Leave out windows that downstream reports to be too late for; they count as dropped")
@@ -166,6 +185,7 @@ impl InferenceSettings {
             "precision" => model.precision = text(default.precision),
             "batch-size" => model.batch_size = value.get().expect(CHECKED),
             "batch-timeout" => model.batch_timeout = gst::ClockTime::from_nseconds(value.get().expect(CHECKED)),
+            "threads" => model.threads = value.get().expect(CHECKED),
             "max-size-buffers" => *max_size_buffers = value.get().expect(CHECKED),
             "leaky" => live.leaky = value.get().expect(CHECKED),
             "qos" => live.qos = value.get().expect(CHECKED),
@@ -185,6 +205,7 @@ impl InferenceSettings {
             "precision" => model.precision.to_value(),
             "batch-size" => model.batch_size.to_value(),
             "batch-timeout" => model.batch_timeout.nseconds().to_value(),
+            "threads" => model.threads.to_value(),
             "max-size-buffers" => max_size_buffers.to_value(),
             "leaky" => live.leaky.to_value(),
             "qos" => live.qos.to_value(),

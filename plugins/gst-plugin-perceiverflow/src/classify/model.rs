@@ -8,7 +8,7 @@ use std::{
 use perceiverflow::{
     Error, Result,
     checkpoint::Checkpoint,
-    engine::{Answer, Question, WorkerStats},
+    engine::{Answer, Question, WorkerOptions, WorkerStats},
     media::{Clip, Picture},
     tasks::{ClassifyImage, ClassifyWindows, ClipInputs, Framing, Head, WindowPreprocessor},
 };
@@ -121,13 +121,13 @@ impl SharedModel for PictureModel {
         &PICTURES
     }
 
-    fn load(key: &Key, settings: &ModelSettings) -> Result<Self> {
+    fn load(key: &Key, options: &WorkerOptions) -> Result<Self> {
         let model = ClassifyImage::open(&key.model, key.device, key.precision)?;
         let task = ClassifyWindows::Pictures(Arc::new(model));
         let processing = warm_up(&task)?;
         let asked = task.clone();
         let ask = move |questions: &[&Question]| answer(&asked, questions);
-        let worker = models::spawn::<Self>(key, settings, task.hash().into(), ask)?;
+        let worker = models::spawn::<Self>(options, task.hash().into(), ask)?;
         Ok(Self { key: key.clone(), task, processing, worker })
     }
 

@@ -7,14 +7,12 @@ use std::{
 
 use perceiverflow::{
     Result,
+    engine::WorkerOptions,
     media::{FlowField, FramePair, Picture, TileGrid},
     tasks::{OpticalFlow, Tiling},
 };
 
-use crate::{
-    models::{self, Key, ModelWorker, Registry, SharedModel},
-    settings::ModelSettings,
-};
+use crate::models::{self, Key, ModelWorker, Registry, SharedModel};
 
 static MODELS: Registry<FlowModel> = Registry::new();
 
@@ -43,7 +41,7 @@ impl SharedModel for FlowModel {
         &MODELS
     }
 
-    fn load(key: &Key, settings: &ModelSettings) -> Result<Self> {
+    fn load(key: &Key, options: &WorkerOptions) -> Result<Self> {
         let task = OpticalFlow::open(&key.model, key.device, key.precision)?;
         let (width, height) = task.tile();
         let black = Picture::from_fn(width, height, |_, _| [0; 3]);
@@ -52,7 +50,7 @@ impl SharedModel for FlowModel {
         let warm_up = start.elapsed();
         let hash = task.hash().into();
         let ask = move |questions: &[&FlowQuestion]| answer(&task, questions);
-        let worker = models::spawn::<Self>(key, settings, hash, ask)?;
+        let worker = models::spawn::<Self>(options, hash, ask)?;
         Ok(Self { key: key.clone(), tile: (width, height), warm_up, worker })
     }
 

@@ -7,15 +7,13 @@ use std::{
 
 use perceiverflow::{
     Error, Result,
+    engine::WorkerOptions,
     media::{FilledText, Labels},
     perceiver::tokenizer::Truncation,
     tasks::{MaskedText, Task},
 };
 
-use crate::{
-    models::{self, Key, ModelWorker, Registry, SharedModel},
-    settings::ModelSettings,
-};
+use crate::models::{self, Key, ModelWorker, Registry, SharedModel};
 
 static MODELS: Registry<TextModel> = Registry::new();
 
@@ -65,14 +63,14 @@ impl SharedModel for TextModel {
         &MODELS
     }
 
-    fn load(key: &Key, settings: &ModelSettings) -> Result<Self> {
+    fn load(key: &Key, options: &WorkerOptions) -> Result<Self> {
         let task = Arc::new(Task::open(&key.model, key.device, key.precision)?);
         let start = Instant::now();
         let (kind, hash) = warm_up(&task, key)?;
         let expected = start.elapsed();
         let model = task.clone();
         let ask = move |questions: &[&Question]| answer(&model, questions);
-        let worker = models::spawn::<Self>(key, settings, hash.clone(), ask)?;
+        let worker = models::spawn::<Self>(options, hash.clone(), ask)?;
         Ok(Self { key: key.clone(), task, kind, hash, expected, worker })
     }
 
