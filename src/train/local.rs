@@ -248,7 +248,8 @@ mod tests {
             num_self_attends_per_block: 2,
             num_self_attention_heads: 4,
             num_cross_attention_heads: 1,
-            initializer_range: 0.1,
+            // So few channels hold the place that what is read, if louder, would outweigh it in some outputs.
+            initializer_range: 0.05,
             num_frames: 4,
             image_size: 3,
             samples_per_patch: 8,
@@ -280,8 +281,10 @@ mod tests {
         let weights = variables.weights(config.initializer_range);
         let model = PerceiverForMultimodalAutoencoding::new(&config, &weights).unwrap();
         begin_near_by(&config, &variables).unwrap();
-        let image = Tensor::rand(0f32, 1.0, (1, 4, 3, 12, 12), &Device::Cpu).unwrap();
-        let audio = Tensor::rand(-1f32, 1.0, (1, 32, 1), &Device::Cpu).unwrap();
+        // The same in every run.
+        let noise = |length: u16| (0..length).map(|i| (f32::from(i) * 12.9898).sin()).collect::<Vec<_>>();
+        let image = Tensor::from_vec(noise(4 * 3 * 12 * 12), (1, 4, 3, 12, 12), &Device::Cpu).unwrap().abs().unwrap();
+        let audio = Tensor::from_vec(noise(32), (1, 32, 1), &Device::Cpu).unwrap();
         let inputs = MultimodalInputs { image: &image, audio: &audio, label: None };
         // The middle of the first and of the last place of the first frames; the third patch of sound.
         let points = [("audio", vec![2]), ("image", vec![13, 10 * 12 + 10]), ("label", vec![])];
