@@ -9,6 +9,8 @@ pub use arguments::{FourierOptions, PositionArguments, PositionOptions, Trainabl
 pub(super) use fourier::AxisPositions;
 pub use fourier::{FourierGrid, FourierPositions};
 
+use std::sync::{Arc, OnceLock};
+
 use candle_core::{DType, Device, Module, Tensor};
 
 use self::trainable::TrainablePositions;
@@ -20,6 +22,8 @@ use crate::error::Result;
 pub struct PositionEncoding {
     kind: Kind,
     projection: Option<Linear>,
+    /// A learned table behind a projection, where neither changes: made when it is first asked for.
+    projected: Arc<OnceLock<Tensor>>,
     channels: usize,
 }
 
@@ -48,7 +52,7 @@ impl PositionEncoding {
             }
         };
         let projection = project_pos_dim.map(|to| weights.pp("positions_projection").linear(width, to)).transpose()?;
-        Ok(Self { kind, projection, channels: project_pos_dim.unwrap_or(width) })
+        Ok(Self { kind, projection, projected: Arc::default(), channels: project_pos_dim.unwrap_or(width) })
     }
 
     /// Channels of the encoding, projected or not.
@@ -77,17 +81,28 @@ impl PositionEncoding {
     /// # Errors
     /// When the grid does not fit the encoding.
     pub fn grid(&self, index_dims: &[usize], interpolate: bool, dtype: DType, device: &Device) -> Result<Positions> {
-        let positions = match &self.kind {
-            Kind::Trainable { positions, .. } => match index_dims {
-                &[height, width] if interpolate => Positions::Dense(positions.interpolated(height, width)?),
-                _ => Positions::Dense(positions.table().clone()),
-            },
-            Kind::Fourier(positions) => Positions::Fourier(positions.grid(index_dims)?),
+        let positions = match (&self.kind, index_dims) {
+            (Kind::Trainable { positions, .. }, &[height, width]) if interpolate => {
+                Positions::Dense(positions.interpolated(height, width)?)
+            }
+            (Kind::Trainable { positions, .. }, _) => return Ok(Positions::Dense(self.whole(positions.table())?)),
+            (Kind::Fourier(positions), _) => Positions::Fourier(positions.grid(index_dims)?),
         };
         match &self.projection {
             None => Ok(positions),
             Some(projection) => Ok(Positions::Dense(projection.forward(&positions.dense(dtype, device)?)?)),
         }
+    }
+
+    /// A learned table behind its projection, if it has one.
+    fn whole(&self, table: &Tensor) -> Result<Tensor> {
+        let Some(projection) = &self.projection else { return Ok(table.clone()) };
+        if let Some(projected) = self.projected.get() {
+            return Ok(projected.clone());
+        }
+        let projected = projection.forward(table)?;
+        // What is packed does not change; a layer in training does.
+        Ok(if projection.packed().is_some() { self.projected.get_or_init(|| projected).clone() } else { projected })
     }
 
     /// The encoding of given positions, B × O × axes, as B × O × channels. A learned table ignores them and is returned whole, as in the
