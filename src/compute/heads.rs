@@ -14,8 +14,8 @@ use super::{
     vectorise::vectorised,
 };
 
-/// Keys of a tile, whole blocks of them: its scores and both of its factors stay in the second-level cache.
-const KEYS: usize = 42 * ROWS;
+/// Keys of a tile at most, whole blocks of them: its scores and both of its factors stay in the second-level cache.
+const KEYS: usize = 44 * ROWS;
 
 /// What several heads attend to, for each row of the batch: rows of all heads' channels, head by head.
 #[derive(Clone, Copy, Debug)]
@@ -38,25 +38,43 @@ pub struct Heads<'a> {
     pub channels: [usize; 2],
 }
 
+/// What [`attend_heads`] works with; its room is kept from call to call.
+#[derive(Debug)]
+pub struct HeadsRoom {
+    format: Format,
+    /// Of every head in every row of the batch.
+    packed: Vec<Packed>,
+}
+
+impl HeadsRoom {
+    /// The factors of both products are taken in `format`; everything between them is float32.
+    pub fn new(format: Format) -> Self {
+        Self { format, packed: Vec::new() }
+    }
+}
+
 /// Keys and values of a head in one row of the batch.
+#[derive(Debug)]
 struct Packed {
     /// M × channels.
     keys: LeftFactor,
-    /// Channels × M, transposed.
+    /// Channels × M, transposed, a tile each.
     values: Vec<LeftFactor>,
 }
 
-/// softmax(q kᵀ / √d) v of every head: B × O × (H · channels of a value). The factors of both products are taken in `format`, everything
-/// between them is float32. On all cores; the result does not depend on their number.
+/// softmax(q kᵀ / √d) v of every head into `out`, B × O × (H · channels of a value). On all cores; the result does not depend on their number.
 ///
 /// # Panics
-/// When a slice is too short, or there is no key.
-pub fn attend_heads(of: Heads<'_>, format: Format) -> Vec<f32> {
+/// When a slice is of another length, or there is no key.
+pub fn attend_heads(of: Heads<'_>, room: &mut HeadsRoom, out: &mut [f32]) {
     let Heads { heads, batch, queries, rows: [rows, keys], strides, channels: [qk, v], .. } = of;
     assert!(keys > 0, "attention to nothing");
-    let packed: Vec<Packed> = (0..batch * heads).into_par_iter().map(|number| of.packed(number, format)).collect();
+    assert_eq!(out.len(), batch * rows * heads * v, "numbers for {rows} rows of {heads} heads");
+    let format = room.format;
+    room.packed.resize_with(batch * heads, || Packed { keys: LeftFactor::new(format), values: Vec::new() });
+    room.packed.par_iter_mut().enumerate().for_each(|(number, packed)| packed.take(&of, number, format));
+    let packed = &room.packed;
     let panels = rows.div_ceil(PANEL);
-    let mut out = vec![0.0; batch * rows * heads * v];
     // A panel of queries of one row of the batch is a piece of the result; its heads follow each other in it.
     out.par_chunks_mut((rows * heads * v).max(1)).enumerate().for_each(|(batch, out)| {
         out.par_chunks_mut(PANEL * heads * v).take(panels).enumerate().for_each_init(Tile::default, |tile, (panel, out)| {
@@ -76,7 +94,11 @@ pub fn attend_heads(of: Heads<'_>, format: Format) -> Vec<f32> {
             }
         });
     });
-    out
+}
+
+/// Keys of each tile but the last one: tiles as equal as whole blocks allow.
+fn keys_at_once(keys: usize) -> usize {
+    keys.div_ceil(keys.div_ceil(KEYS)).next_multiple_of(ROWS)
 }
 
 /// The same of tensors on a processor, float32: queries B × O × (H · channels), keys B × M × (H · channels), values B × M × any multiple of H.
@@ -114,7 +136,8 @@ impl CustomOp3 for AttendHeads {
         if !fits || !of_query.is_multiple_of(heads) || !of_value.is_multiple_of(heads) {
             candle_core::bail!("{heads} heads over {:?}, {:?} and {:?}", q_at.dims(), k_at.dims(), v_at.dims());
         }
-        let out = attend_heads(
+        let mut out = vec![0.0; batch * rows * of_value];
+        attend_heads(
             Heads {
                 heads,
                 batch,
@@ -125,31 +148,27 @@ impl CustomOp3 for AttendHeads {
                 strides: [of_query, of_query, of_value],
                 channels: [of_query / heads, of_value / heads],
             },
-            format,
+            &mut HeadsRoom::new(format),
+            &mut out,
         );
         Ok((CpuStorage::F32(out), Shape::from((batch, rows, of_value))))
     }
 }
 
-impl Heads<'_> {
-    fn packed(&self, number: usize, format: Format) -> Packed {
-        let (batch, head) = (number / self.heads, number % self.heads);
-        let [_, count] = self.rows;
-        let [_, by_key, by_value] = self.strides;
-        let [qk, v] = self.channels;
-        let mut keys = LeftFactor::new(format);
-        keys.pack(&self.keys[batch * count * by_key + head * qk..], count, qk, by_key);
-        let values = (0..count).step_by(KEYS).map(|first| {
-            let mut values = LeftFactor::new(format);
-            values.pack_transposed(
-                &self.values[(batch * count + first) * by_value + head * v..],
-                v,
-                KEYS.min(count - first),
-                by_value,
-            );
-            values
-        });
-        Packed { values: values.collect(), keys }
+impl Packed {
+    /// Takes keys and values of one head in one row of the batch.
+    fn take(&mut self, of: &Heads<'_>, number: usize, format: Format) {
+        let (batch, head) = (number / of.heads, number % of.heads);
+        let [_, count] = of.rows;
+        let [_, by_key, by_value] = of.strides;
+        let [qk, v] = of.channels;
+        self.keys.pack(&of.keys[batch * count * by_key + head * qk..], count, qk, by_key);
+        let at_once = keys_at_once(count);
+        self.values.resize_with(count.div_ceil(at_once), || LeftFactor::new(format));
+        for (values, first) in self.values.iter_mut().zip((0..count).step_by(at_once)) {
+            let from = (batch * count + first) * by_value + head * v;
+            values.pack_transposed(&of.values[from..], v, at_once.min(count - first), by_value);
+        }
     }
 }
 
@@ -171,14 +190,15 @@ struct Tile {
 impl Tile {
     fn attend(&mut self, of: &Packed, keys: usize, format: Format) {
         (self.maxima, self.totals) = ([f32::NEG_INFINITY; PANEL], [0.0; PANEL]);
+        let at_once = keys_at_once(keys);
         for (number, values) in of.values.iter().enumerate() {
-            let first = number * KEYS;
-            let count = KEYS.min(keys - first);
-            self.scores.resize(KEYS * PANEL, 0.0);
+            let first = number * at_once;
+            let count = at_once.min(keys - first);
+            self.scores.resize(at_once * PANEL, 0.0);
             let scores = &mut self.scores[..count * PANEL];
             of.keys.times(&self.queries, first..first + count, scores, false);
             let mut factors = [0.0; PANEL];
-            self.weights.resize(format.units(KEYS) * PANEL, 0);
+            self.weights.resize(format.units(at_once) * PANEL, 0);
             let weights = &mut self.weights[..format.units(count) * PANEL];
             weigh(scores, weights, format, &mut self.maxima, &mut self.totals, &mut factors);
             self.sums.resize(values.rows() * PANEL, 0.0);
@@ -300,11 +320,16 @@ mod tests {
             let largest = expected.iter().fold(0f32, |a, b| a.max(b.abs()));
             for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::BF16, 3e-2)] {
                 let Some(format) = Format::of(dtype) else { continue };
-                let found = attend_heads(of, format);
+                let attended = || {
+                    let mut out = vec![f32::NAN; expected.len()];
+                    attend_heads(of, &mut HeadsRoom::new(format), &mut out);
+                    out
+                };
+                let found = attended();
                 let difference = found.iter().zip(&expected).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
                 assert!(difference <= tolerance * largest, "{dtype:?}, {heads} heads: {difference} of {largest}");
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-                assert_eq!(found, pool.install(|| attend_heads(of, format)), "the number of threads shows");
+                assert_eq!(found, pool.install(attended), "the number of threads shows");
             }
         }
     }

@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{
-    lanes::{squares, sum},
+    lanes::{product, squares, sum},
     rows,
     vectorise::vectorised,
 };
@@ -23,13 +23,43 @@ pub fn layer_norm(x: &Tensor, gain: &Tensor, shift: &Tensor, epsilon: f32) -> Re
 
 vectorised! {
     /// Layer normalisation of one row, in place, on the calling thread. `gain` and `shift` have its length.
-    pub fn normalise_row(row: &mut [f32], gain: &[f32], shift: &[f32], epsilon: f32) {
+    fn normalise_row(row: &mut [f32], gain: &[f32], shift: &[f32], epsilon: f32) {
         let length = row.len() as f32;
         let mean = sum(row) / length;
         let inverse = 1.0 / (squares(row, mean) / length + epsilon).sqrt();
         for ((x, gain), shift) in row.iter_mut().zip(gain).zip(shift) {
             *x = (*x - mean) * inverse * gain + shift;
         }
+    }
+}
+
+vectorised! {
+    /// A row divided by a deviation, plus `bias`, in place, on the calling thread: σ² is the mean of `length` squares, whose sum is that of `root`.
+    pub fn divide_by_deviation(row: &mut [f32], root: &[f32], length: usize, epsilon: f32, bias: &[f32]) {
+        let inverse = 1.0 / (product(root, root) / length as f32 + epsilon).sqrt();
+        row.iter_mut().zip(bias).for_each(|(x, bias)| *x = *x * inverse + bias);
+    }
+}
+
+/// The norm of one layer. `gain` and `shift` have the length of its rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// Factors of the channels.
+    pub gain: &'a [f32],
+    /// What is added behind them.
+    pub shift: &'a [f32],
+    /// ε.
+    pub epsilon: f32,
+}
+
+impl Norm<'_> {
+    /// Layer normalisation of one row, in place, on the calling thread.
+    ///
+    /// # Panics
+    /// When the row has another length.
+    pub fn apply(&self, row: &mut [f32]) {
+        assert!(row.len() == self.gain.len() && row.len() == self.shift.len(), "a norm of another length than {}", row.len());
+        normalise_row(row, self.gain, self.shift, self.epsilon);
     }
 }
 
@@ -137,6 +167,15 @@ mod tests {
     use candle_core::{Device, Var};
 
     use super::*;
+
+    #[test]
+    fn a_root_stands_for_what_it_was_made_of() {
+        let mut row = [1.0, -2.0];
+        // σ² = (9 + 16) / 5.
+        divide_by_deviation(&mut row, &[3.0, -4.0], 5, 0.0, &[0.5, 0.25]);
+        let deviation = 5f32.sqrt();
+        assert!((row[0] - (1.0 / deviation + 0.5)).abs() < 1e-6 && (row[1] - (-2.0 / deviation + 0.25)).abs() < 1e-6);
+    }
 
     #[test]
     fn kernel_equals_the_plain_form_and_so_do_its_gradients() {

@@ -1,6 +1,6 @@
 //! What the processor's kernels share: contiguous float32 rows, spread over the cores.
 
-use candle_core::{CpuStorage, DType, Layout, Result, Tensor};
+use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 use rayon::prelude::*;
 
 /// Elements below which handing rows to other cores costs more than it saves.
@@ -17,6 +17,19 @@ pub(super) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a 
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&elements[start..end]),
         None => Err(candle_core::Error::RequiresContiguous { op: "kernel" }.bt()),
+    }
+}
+
+/// What `read` makes of the elements of a float32 tensor on a processor, in their place where they are contiguous.
+///
+/// # Errors
+/// When the tensor is another one.
+pub fn read_rows<R>(x: &Tensor, read: impl FnOnce(&[f32]) -> R) -> Result<R> {
+    let x = x.contiguous()?;
+    let (storage, layout) = x.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => Ok(read(slice(storage, layout)?)),
+        _ => candle_core::bail!("rows of a tensor that is not on a processor"),
     }
 }
 

@@ -47,9 +47,13 @@ impl Cost {
             "PerceiverForSequenceClassification" => classes(config, 0.0, text(config), &[text(config).bare()], folding),
             "PerceiverForImageClassificationLearned" => {
                 let (pixels, channels) = (square(config.image_size), 256.0);
-                let features = linear(pixels, 3.0, channels) + linear(pixels, channels, channels);
                 let tokens = Tokens { count: pixels, channels: 2.0 * channels };
-                classes(config, features, tokens, &[tokens.bare()], folding)
+                // Folded, it reads the colours that its convolution would make features of, and positions that are projected once.
+                let (preprocess, read) = match folding {
+                    Folding::Off => (linear(pixels, 3.0, channels) + linear(pixels, channels, channels), tokens),
+                    Folding::Auto => (0.0, Tokens { count: pixels, channels: 3.0 + channels }),
+                };
+                classes(config, preprocess, tokens, &[read.bare()], folding)
             }
             "PerceiverForImageClassificationFourier" => image(0.0, 3, picture),
             "PerceiverForImageClassificationConvProcessing" => {

@@ -2,7 +2,7 @@
 
 use candle_core::{D, DType, Tensor};
 
-use super::{Keep, LayerOptions, LayerOutput, PerceiverConfig, PerceiverLayer, Weights};
+use super::{Keep, LayerOptions, LayerOutput, PerceiverConfig, PerceiverLayer, Weights, fold::FusedLatents};
 use crate::error::{Error, Result};
 
 /// One cross-attention, then `num_blocks` times the same block of self-attention layers.
@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 pub struct PerceiverEncoder {
     pub(super) cross_attention: PerceiverLayer,
     self_attends: Vec<PerceiverLayer>,
+    /// The same layers for calls that ask for the latents alone.
+    fused: Option<FusedLatents>,
     num_blocks: usize,
 }
 
@@ -82,11 +84,13 @@ impl PerceiverEncoder {
             ..cross.clone()
         };
         let layers = weights.pp("self_attends");
+        let self_attends = (0..config.num_self_attends_per_block)
+            .map(|layer| PerceiverLayer::new(&within, &layers.pp(layer)))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Self {
             cross_attention: PerceiverLayer::new(&cross, &weights.pp("cross_attention"))?,
-            self_attends: (0..config.num_self_attends_per_block)
-                .map(|layer| PerceiverLayer::new(&within, &layers.pp(layer)))
-                .collect::<Result<_>>()?,
+            fused: FusedLatents::new(&self_attends)?,
+            self_attends,
             num_blocks: config.num_blocks,
         })
     }
@@ -116,6 +120,10 @@ impl PerceiverEncoder {
     pub(super) fn refine(&self, read: LayerOutput, head_mask: Option<&HeadMask>, keep: Keep) -> Result<EncoderOutput> {
         let LayerOutput { mut hidden, probabilities } = read;
         let cross_attentions = probabilities.into_iter().collect();
+        if let (Some(fused), None, Keep { hidden_states: false, attentions: false }) = (&self.fused, head_mask, keep) {
+            let last_hidden_state = fused.forward(&hidden, self.num_blocks)?;
+            return Ok(EncoderOutput { last_hidden_state, hidden_states: vec![], attentions: vec![], cross_attentions });
+        }
         let (mut hidden_states, mut attentions) = (Vec::new(), Vec::new());
         let mut note = |hidden: &Tensor| {
             if keep.hidden_states {

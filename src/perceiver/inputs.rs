@@ -1,8 +1,8 @@
 //! What the encoder reads, kept in its parts: features, positions and padding stay apart until something needs them side by side.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Module, Tensor};
 
-use super::FourierGrid;
+use super::{FourierGrid, Linear};
 use crate::error::{Error, Result};
 
 /// Positions of a block of tokens.
@@ -41,8 +41,10 @@ pub enum Join {
 /// Tokens of one modality.
 #[derive(Clone, Debug)]
 pub struct Block {
-    /// B × M × feature channels.
+    /// B × M × channels: the features, or what `lift` makes them of.
     pub features: Tensor,
+    /// The layer that is still to come before these channels are features.
+    pub lift: Option<Linear>,
     /// The tokens' positions, and how they join the features.
     pub positions: Option<(Positions, Join)>,
     /// One row of channels behind every token, 1 × padding channels.
@@ -54,7 +56,7 @@ pub struct Block {
 impl Block {
     /// Tokens without positions, padding or mask.
     pub fn bare(features: Tensor) -> Self {
-        Self { features, positions: None, padding: None, mask: None }
+        Self { features, lift: None, positions: None, padding: None, mask: None }
     }
 
     /// Number of tokens, M.
@@ -65,6 +67,15 @@ impl Block {
         Ok(self.features.dims3()?.1)
     }
 
+    /// The same tokens with their features behind the layer that is still to come.
+    ///
+    /// # Errors
+    /// What the tensor library says.
+    pub fn lifted(&self) -> Result<Self> {
+        let Some(layer) = &self.lift else { return Ok(self.clone()) };
+        Ok(Self { features: layer.forward(&self.features)?, lift: None, ..self.clone() })
+    }
+
     /// B × M × C: features, positions, padding; masked tokens replaced.
     ///
     /// # Errors
@@ -72,7 +83,7 @@ impl Block {
     pub fn dense(&self) -> Result<Tensor> {
         let (b, m, _) = self.features.dims3()?;
         let rows = |row: &Tensor| row.reshape((1, 1, row.elem_count()))?.broadcast_as((b, m, row.elem_count()));
-        let mut dense = self.features.clone();
+        let mut dense = self.lifted()?.features;
         if let Some((positions, join)) = &self.positions {
             let positions = positions.dense(dense.dtype(), dense.device())?;
             let (rows, channels) = positions.dims2()?;

@@ -14,10 +14,6 @@ use crate::{
 /// Epsilon of every layer norm in the family, whatever `layer_norm_eps` says.
 pub(super) const EPSILON: f32 = 1e-5;
 
-/// Channels that a product adds up at least for its factors to be rounded to 16 bits on a processor: over fewer it takes little time in any
-/// format, and the model's precision stays that of its matrices.
-const NARROWEST: usize = 64;
-
 /// A place in a checkpoint's tree of names. New variables (in training) are drawn as the reference draws them: weights from a normal
 /// distribution of a given deviation, biases 0, gains 1.
 #[derive(Clone)]
@@ -99,13 +95,25 @@ impl<'a> Weights<'a> {
     /// # Errors
     /// When a tensor is missing or has another shape.
     pub fn linear(&self, from: usize, to: usize) -> Result<Linear> {
-        let (matrix, bias) = (self.matrix((to, from), "weight")?, self.get_constant(to, "bias", 0.0)?);
+        self.linear_of(self.matrix((to, from), "weight")?)
+    }
+
+    /// A 1×1 convolution as the linear layer of channels that it is: `weight` (to × from × 1 × 1) and `bias` (to).
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn pointwise(&self, from: usize, to: usize) -> Result<Linear> {
+        self.linear_of(self.matrix((to, from, 1, 1), "weight")?.reshape((to, from))?)
+    }
+
+    fn linear_of(&self, matrix: Tensor) -> Result<Linear> {
+        let (to, from) = matrix.dims2()?;
+        let bias = self.get_constant(to, "bias", 0.0)?;
         let weight = match Format::of(matrix.dtype()) {
             // What is folded does not change.
             Some(format) if self.may_fold() => {
                 let values = matrix.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-                let format = if from < NARROWEST { Format::F32 } else { format };
-                Weight::Packed(RightFactor::transposed(&values, to, from, format).into())
+                Weight::Packed(RightFactor::transposed(&values, to, from, format.over(from)).into())
             }
             _ if self.mixed => Weight::Mixed(matrix),
             _ => Weight::Tensor(matrix),

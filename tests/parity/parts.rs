@@ -117,7 +117,7 @@ impl<'a> Part<'a> {
     fn assert_block(&self, call: &str, block: &Block) {
         self.assert(&format!("{call}.out.with_pos"), &block.dense().unwrap());
         if let Some(features) = self.io.find(&format!("{call}.out.without_pos")) {
-            self.setting.assert_close(&format!("{} {call} without_pos", self.name), &block.features, features);
+            self.setting.assert_close(&format!("{} {call} without_pos", self.name), &block.lifted().unwrap().features, features);
         }
     }
 }

@@ -71,3 +71,69 @@ pub(super) fn multiply_f32(tile: &Tile<'_>) {
 pub(super) fn multiply_bf16(tile: &Tile<'_>) {
     by_rows!(tile, tile_bf16: 1 2 3 4 5 6 7 8 9 10 11);
 }
+
+/// Units that are taken from a row at once.
+const UNITS: usize = 16;
+
+/// Puts the numbers of a whole block's rows side by side, as far as they fill vectors: how many units were put.
+#[target_feature(enable = "avx512f")]
+#[allow(unsafe_code)]
+pub(super) fn interleave_f32(rows: [&[f32]; ROWS], out: &mut [u32]) -> usize {
+    let units = rows.map(<[f32]>::len).into_iter().min().unwrap_or(0).min(out.len() / ROWS) / UNITS * UNITS;
+    for at in (0..units).step_by(UNITS) {
+        // SAFETY: each row has so many numbers from there on.
+        let vectors = rows.map(|row| unsafe { _mm512_loadu_si512(row.as_ptr().add(at).cast()) });
+        turn(vectors, &mut out[at * ROWS..(at + UNITS) * ROWS]);
+    }
+    units
+}
+
+/// The same of pairs of numbers, rounded to bfloat16.
+#[target_feature(enable = "avx512f,avx512bf16")]
+#[allow(unsafe_code)]
+pub(super) fn interleave_bf16(rows: [&[f32]; ROWS], out: &mut [u32]) -> usize {
+    let units = (rows.map(<[f32]>::len).into_iter().min().unwrap_or(0) / 2).min(out.len() / ROWS) / UNITS * UNITS;
+    for at in (0..units).step_by(UNITS) {
+        let vectors = rows.map(|row| {
+            // SAFETY: each row has two numbers for each unit from there on.
+            let [first, second] = [0, UNITS].map(|more| unsafe { _mm512_loadu_ps(row.as_ptr().add(2 * at + more)) });
+            // SAFETY: both types are 512 bits of which every pattern is valid.
+            unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)) }
+        });
+        turn(vectors, &mut out[at * ROWS..(at + UNITS) * ROWS]);
+    }
+    units
+}
+
+/// Rows of [`UNITS`] units as units of [`ROWS`] rows.
+#[target_feature(enable = "avx512f")]
+#[inline]
+#[allow(unsafe_code)]
+fn turn(rows: [__m512i; ROWS], out: &mut [u32]) {
+    assert_eq!(out.len(), UNITS * ROWS, "room for a block");
+    for (group, rows) in rows.as_chunks::<4>().0.iter().enumerate() {
+        let [a, b, c, d] = *rows;
+        let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+        let (ab_high, cd_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+        // Each quarter of vector j holds four rows of unit 4 · quarter + j.
+        let turned = [
+            _mm512_unpacklo_epi64(ab, cd),
+            _mm512_unpackhi_epi64(ab, cd),
+            _mm512_unpacklo_epi64(ab_high, cd_high),
+            _mm512_unpackhi_epi64(ab_high, cd_high),
+        ];
+        for (j, vector) in turned.into_iter().enumerate() {
+            let quarters = [
+                _mm512_extracti32x4_epi32::<0>(vector),
+                _mm512_extracti32x4_epi32::<1>(vector),
+                _mm512_extracti32x4_epi32::<2>(vector),
+                _mm512_extracti32x4_epi32::<3>(vector),
+            ];
+            for (quarter, of_four) in quarters.into_iter().enumerate() {
+                let at = (4 * quarter + j) * ROWS + 4 * group;
+                // SAFETY: four units of the UNITS · ROWS that are there.
+                unsafe { _mm_storeu_si128(out.as_mut_ptr().add(at).cast(), of_four) };
+            }
+        }
+    }
+}

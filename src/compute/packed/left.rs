@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::{DEPTH, Format, PANEL, ROWS, pair, tile::Tile};
+#[cfg(target_arch = "x86_64")]
+use super::{avx512, multiplies_bf16};
 use crate::compute::vectorise::vectorised;
 
 /// Rows in blocks, ready for products. Packing anew keeps the room.
@@ -31,9 +33,12 @@ impl LeftFactor {
         let units = self.depth();
         for (block, out) in self.units.chunks_mut((ROWS * units).max(1)).enumerate() {
             let values = &values[block * ROWS * stride..];
+            let rows = out.len() / units;
+            let done = if rows == ROWS { interleave_by_vectors(values, stride, depth, self.format, out) } else { 0 };
+            let (numbers, out) = (self.format.numbers(done), &mut out[done * rows..]);
             match self.format {
-                Format::F32 => interleave(values, stride, depth, out),
-                Format::Bf16 => interleave_pairs(values, stride, depth, out),
+                Format::F32 => interleave(&values[numbers..], stride, depth - numbers, out),
+                Format::Bf16 => interleave_pairs(&values[numbers..], stride, depth - numbers, out),
             }
         }
     }
@@ -122,6 +127,27 @@ impl LeftFactor {
         let from = number * ROWS * self.depth();
         (rows, &self.units[from..from + rows * self.depth()])
     }
+}
+
+/// The rows of a whole block side by side, as far as this processor has instructions for it: how many units were put.
+#[allow(unsafe_code)]
+fn interleave_by_vectors(values: &[f32], stride: usize, depth: usize, format: Format, out: &mut [u32]) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let rows = || std::array::from_fn(|row| &values[row * stride..row * stride + depth]);
+        match format {
+            // SAFETY: the processor is asked for these instructions.
+            Format::F32 if std::arch::is_x86_feature_detected!("avx512f") => {
+                return unsafe { avx512::interleave_f32(rows(), out) };
+            }
+            // SAFETY: as above.
+            Format::Bf16 if multiplies_bf16() => return unsafe { avx512::interleave_bf16(rows(), out) },
+            _ => {}
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, stride, depth, format, out);
+    0
 }
 
 vectorised! {

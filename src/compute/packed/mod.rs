@@ -12,12 +12,14 @@ mod left;
 mod linear;
 mod plain;
 mod right;
+mod stack;
 mod tile;
 
 pub use left::LeftFactor;
 pub use linear::linear;
 pub(super) use right::pack_transposed;
 pub use right::{Finish, RightFactor};
+pub use stack::LeftStack;
 
 use candle_core::DType;
 
@@ -26,6 +28,8 @@ pub(super) const ROWS: usize = 12;
 pub(super) const PANEL: usize = 32;
 /// Units of the inner length that are multiplied before the next block: a block of both factors stays in the nearest caches.
 const DEPTH: usize = 512;
+/// Numbers that a product adds up at least for its factors to be rounded to 16 bits: over fewer it takes little time in any format.
+const NARROWEST: usize = 64;
 
 /// The number format of both factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +50,24 @@ impl Format {
         }
     }
 
+    /// That of a product over so many numbers: float32 where they are few.
+    pub fn over(self, numbers: usize) -> Self {
+        if numbers < NARROWEST { Self::F32 } else { self }
+    }
+
     /// The tensor type it stands for.
     pub fn dtype(self) -> DType {
         match self {
             Self::F32 => DType::F32,
             Self::Bf16 => DType::BF16,
+        }
+    }
+
+    /// Numbers of so many whole units.
+    fn numbers(self, units: usize) -> usize {
+        match self {
+            Self::F32 => units,
+            Self::Bf16 => 2 * units,
         }
     }
 

@@ -2,11 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::{DEPTH, Format, LeftFactor, PANEL, ROWS, pair, tile::Tile};
+use super::{DEPTH, Format, LeftFactor, LeftStack, PANEL, ROWS, pair, stack::PIECE, tile::Tile};
 use crate::compute::{gelu_in_place, vectorise::vectorised};
 
-/// Blocks of rows and panels of columns in one piece of work: many enough to read each panel seldom, few enough for every core to have some.
-const BLOCKS: usize = 4;
+/// Panels of columns in one piece of work: few enough for every core to have some.
 const PANELS: usize = 8;
 
 /// Columns in panels, ready for products.
@@ -40,18 +39,8 @@ impl RightFactor {
     pub fn new(values: &[f32], depth: usize, columns: usize, format: Format) -> Self {
         assert_eq!(values.len(), depth * columns, "{depth} x {columns} numbers");
         let mut out = Self::zeros(depth, columns, format);
-        let units = format.units(depth);
-        out.units.par_chunks_mut((units * PANEL).max(1)).enumerate().for_each(|(panel, out)| {
-            let from = panel * PANEL;
-            let width = PANEL.min(columns - from);
-            let row = |number: usize| (number < depth).then(|| &values[number * columns + from..number * columns + from + width]);
-            for (unit, out) in out.chunks_exact_mut(PANEL).enumerate() {
-                match format {
-                    Format::F32 => row(unit).into_iter().for_each(|row| pack_row(row, out)),
-                    Format::Bf16 => pack_rows(row(2 * unit).unwrap_or_default(), row(2 * unit + 1).unwrap_or(&[]), out),
-                }
-            }
-        });
+        let panels = out.units.par_chunks_mut((format.units(depth) * PANEL).max(1)).enumerate();
+        panels.for_each(|(panel, out)| pack(values, depth, columns, panel, format, out));
         out
     }
 
@@ -62,12 +51,42 @@ impl RightFactor {
     pub fn transposed(values: &[f32], columns: usize, depth: usize, format: Format) -> Self {
         assert_eq!(values.len(), depth * columns, "{columns} x {depth} numbers");
         let mut out = Self::zeros(depth, columns, format);
-        let units = format.units(depth);
-        out.units.par_chunks_mut((units * PANEL).max(1)).enumerate().for_each(|(panel, out)| {
-            let from = panel * PANEL;
-            pack_transposed(&values[from * depth..], PANEL.min(columns - from), depth, depth, 1.0, format, out);
+        let panels = out.units.par_chunks_mut((format.units(depth) * PANEL).max(1)).enumerate();
+        panels.for_each(|(panel, out)| {
+            let (from, width) = (panel * PANEL, PANEL.min(columns - panel * PANEL));
+            pack_transposed(&values[from * depth..], width, depth, depth, 1.0, format, out);
         });
         out
+    }
+
+    /// Takes other numbers as [`new`](Self::new) does, but on the calling thread, and keeps the room.
+    ///
+    /// # Panics
+    /// When the slice has another length.
+    pub fn take(&mut self, values: &[f32], depth: usize, columns: usize) {
+        assert_eq!(values.len(), depth * columns, "{depth} x {columns} numbers");
+        self.clear(depth, columns);
+        let panels = self.units.chunks_mut((self.format.units(depth) * PANEL).max(1)).enumerate();
+        panels.for_each(|(panel, out)| pack(values, depth, columns, panel, self.format, out));
+    }
+
+    /// Takes other numbers as [`transposed`](Self::transposed) does, but on the calling thread, and keeps the room.
+    ///
+    /// # Panics
+    /// When the slice has another length.
+    pub fn take_transposed(&mut self, values: &[f32], columns: usize, depth: usize) {
+        assert_eq!(values.len(), depth * columns, "{columns} x {depth} numbers");
+        self.clear(depth, columns);
+        for (panel, out) in self.units.chunks_mut((self.format.units(depth) * PANEL).max(1)).enumerate() {
+            let (from, width) = (panel * PANEL, PANEL.min(columns - panel * PANEL));
+            pack_transposed(&values[from * depth..], width, depth, depth, 1.0, self.format, out);
+        }
+    }
+
+    fn clear(&mut self, depth: usize, columns: usize) {
+        (self.depth, self.columns, self.is_lower) = (depth, columns, false);
+        self.units.clear();
+        self.units.resize(columns.div_ceil(PANEL) * PANEL * self.format.units(depth), 0);
     }
 
     /// The same, where all numbers above the diagonal are zero: they are not multiplied.
@@ -113,40 +132,52 @@ impl RightFactor {
     /// # Panics
     /// When the lengths do not fit.
     pub fn product(&self, left: &[f32], finish: Finish<'_>) -> Vec<f32> {
-        assert!(left.len().is_multiple_of(self.depth.max(1)), "{} numbers in rows of {}", left.len(), self.depth);
-        let rows = left.len() / self.depth.max(1);
-        let piece = BLOCKS * ROWS;
-        let lefts: Vec<LeftFactor> = left
-            .par_chunks((piece * self.depth).max(1))
-            .map(|left| {
-                let mut packed = LeftFactor::new(self.format);
-                packed.pack(left, left.len() / self.depth, self.depth, self.depth);
-                packed
-            })
-            .collect();
-        let mut out = vec![0.0; rows * self.columns];
-        let shared = Shared(out.as_mut_ptr());
+        let mut packed = LeftStack::new(self.format);
+        packed.pack(left, self.depth, None);
+        let length = packed.rows() * self.columns;
+        let mut out = Vec::with_capacity(length);
+        // SAFETY: there is room for so many numbers, all of which are written.
+        #[allow(unsafe_code)]
+        unsafe {
+            self.multiply_all(&packed, finish, out.as_mut_ptr(), false);
+            out.set_len(length);
+        }
+        out
+    }
+
+    /// The same into `out`, rows × columns, of a factor that is packed already. `add` adds to what is there.
+    ///
+    /// # Panics
+    /// When the lengths or formats do not fit.
+    pub fn product_into(&self, left: &LeftStack, finish: Finish<'_>, out: &mut [f32], add: bool) {
+        assert_eq!(out.len(), left.rows() * self.columns, "numbers for a product of {} rows", left.rows());
+        // SAFETY: just asserted, and `out` is borrowed by nobody else.
+        #[allow(unsafe_code)]
+        unsafe {
+            self.multiply_all(left, finish, out.as_mut_ptr(), add);
+        }
+    }
+
+    /// # Safety
+    /// `out` has room for the product, and nobody else uses it. All of it is written; it is read before only with `add`.
+    #[allow(unsafe_code)]
+    unsafe fn multiply_all(&self, left: &LeftStack, finish: Finish<'_>, out: *mut f32, add: bool) {
+        let shared = Shared(out);
         let pieces_across = self.panels().div_ceil(PANELS);
-        (0..lefts.len() * pieces_across).into_par_iter().for_each(|number| {
+        (0..left.pieces() * pieces_across).into_par_iter().for_each(|number| {
             let (down, across) = (number / pieces_across, number % pieces_across);
             let panels = across * PANELS..((across + 1) * PANELS).min(self.panels());
             let columns = panels.start * PANEL..(panels.end * PANEL).min(self.columns);
-            let first = down * piece;
+            let (piece, first) = (left.piece(down), down * PIECE);
             let at = |row: usize| shared.at((first + row) * self.columns + columns.start);
-            // SAFETY: the matrix holds `rows` rows, of which these are some; no other piece has these rows and columns.
-            #[allow(unsafe_code)]
-            unsafe {
-                self.multiply_panels(&lefts[down], panels, at(0), self.columns, false);
-            }
-            for row in 0..lefts[down].rows() {
+            // SAFETY: the matrix holds all rows, of which these are some; no other piece has these rows and columns.
+            unsafe { self.multiply_panels(piece, panels, at(0), self.columns, add) };
+            for row in 0..piece.rows() {
                 // SAFETY: as above.
-                #[allow(unsafe_code)]
                 let out = unsafe { std::slice::from_raw_parts_mut(at(row), columns.len()) };
-                let from = (first + row) * self.columns;
-                finish.apply(out, columns.start, from + columns.start);
+                finish.apply(out, columns.start, (first + row) * self.columns + columns.start);
             }
         });
-        out
     }
 
     /// `left` times this into columns of `out`, a matrix of `width` columns and as many rows; from column `at` on. On the calling thread.
@@ -224,6 +255,19 @@ impl Finish<'_> {
     }
 }
 
+/// A panel of `depth` rows of `columns` numbers.
+fn pack(values: &[f32], depth: usize, columns: usize, panel: usize, format: Format, out: &mut [u32]) {
+    let from = panel * PANEL;
+    let width = PANEL.min(columns - from);
+    let row = |number: usize| (number < depth).then(|| &values[number * columns + from..number * columns + from + width]);
+    for (unit, out) in out.chunks_exact_mut(PANEL).enumerate() {
+        match format {
+            Format::F32 => row(unit).into_iter().for_each(|row| pack_row(row, out)),
+            Format::Bf16 => pack_rows(row(2 * unit).unwrap_or_default(), row(2 * unit + 1).unwrap_or(&[]), out),
+        }
+    }
+}
+
 fn pack_row(row: &[f32], out: &mut [u32]) {
     out.iter_mut().zip(row).for_each(|(out, x)| *out = x.to_bits());
 }
@@ -250,14 +294,21 @@ vectorised! {
         format: Format,
         out: &mut [u32],
     ) {
-        for column in 0..columns {
-            let row = &values[column * stride..column * stride + depth];
-            match format {
-                Format::F32 => row.iter().enumerate().for_each(|(at, x)| out[at * PANEL + column] = (x * scale).to_bits()),
-                Format::Bf16 => row.chunks(2).enumerate().for_each(|(at, both)| {
-                    let second = both.get(1).copied().unwrap_or(0.0);
-                    out[at * PANEL + column] = pair(both[0] * scale, second * scale);
-                }),
+        // So many units of a panel stay in the nearest cache until all columns are there.
+        const AT_ONCE: usize = 64;
+        let numbers = if format == Format::F32 { AT_ONCE } else { 2 * AT_ONCE };
+        for (number, out) in out.chunks_mut(AT_ONCE * PANEL).enumerate() {
+            let from = number * numbers;
+            for column in 0..columns {
+                let row = &values[column * stride + from..column * stride + depth.min(from + numbers)];
+                let units = out.chunks_exact_mut(PANEL);
+                match format {
+                    Format::F32 => units.zip(row).for_each(|(out, x)| out[column] = (x * scale).to_bits()),
+                    Format::Bf16 => units.zip(row.chunks(2)).for_each(|(out, both)| {
+                        let second = both.get(1).copied().unwrap_or(0.0);
+                        out[column] = pair(both[0] * scale, second * scale);
+                    }),
+                }
             }
         }
     }

@@ -9,10 +9,11 @@ use super::{
     Tokens,
     cost::{DecoderShape, Form, TokenShape},
     encoder::centre,
+    fixed::{Dense, FixedNorm},
     tokens::Split,
 };
 use crate::{
-    compute::{Format, LeftFactor, RightFactor, answer_row, cholesky, normalise_row},
+    compute::{Format, LeftFactor, RightFactor, answer_row, cholesky, divide_by_deviation},
     error::Result,
     perceiver::{Linear, PerceiverLayer, weights::EPSILON},
 };
@@ -35,11 +36,9 @@ pub(in crate::perceiver) struct FoldedDecoder {
 /// The MLP's first layer and the norm before it.
 #[derive(Debug)]
 struct Mlp {
-    gain: Vec<f32>,
-    shift: Vec<f32>,
+    norm: FixedNorm,
     /// W1 and b1.
-    weight: Arc<RightFactor>,
-    bias: Vec<f32>,
+    dense: Dense,
 }
 
 #[derive(Debug)]
@@ -88,12 +87,7 @@ impl FoldedDecoder {
         if layer.attention.num_heads != 1 || layer.attention.norm_inputs.is_none() {
             return Ok(None);
         }
-        let mlp = Mlp {
-            gain: layer.norm.gain.to_vec1()?,
-            shift: layer.norm.shift.to_vec1()?,
-            weight: layer.dense1.factor()?,
-            bias: layer.dense1.bias.to_vec1()?,
-        };
+        let mlp = Mlp { norm: FixedNorm::new(&layer.norm)?, dense: Dense::new(&layer.dense1)? };
         let last_dense = columns(&layer.dense2)?;
         let final_layer = final_layer.map(columns).transpose()?;
         Ok(Some(Self { layer: layer.clone(), final_layer, last_dense, mlp: mlp.into(), last: Arc::default() }))
@@ -217,7 +211,7 @@ impl FoldedDecoder {
 
     /// That of the products.
     fn format(&self) -> Format {
-        self.mlp.weight.format()
+        self.mlp.dense.weight.format()
     }
 }
 
@@ -265,7 +259,7 @@ impl<'a> Call<'a> {
         let n = latents.offsets.len();
         let mut keys = queries.split(&latents.keys, n);
         keys.axes.iter_mut().for_each(|scores| *scores = transposed(scores, n));
-        let (format, channels) = (decoder.format(), decoder.mlp.gain.len());
+        let (format, channels) = (decoder.format(), decoder.mlp.norm.channels());
         let features = RightFactor::transposed(&keys.features, n, queries.width, format);
         let values = if form == Form::FoldedMlp {
             if latents.absorbed.get().is_none() {
@@ -285,7 +279,7 @@ impl<'a> Call<'a> {
             let last = last.map(|last| RightFactor::transposed(&last, head.bias.len(), channels, format));
             Values::Attended { values, last }
         };
-        Ok(Self { decoder, queries, batch, scales: queries.scales(batch), keys, features, latents, values, head })
+        Ok(Self { decoder, queries, batch, scales: queries.scales(batch)?, keys, features, latents, values, head })
     }
 }
 
@@ -323,7 +317,7 @@ impl Tile {
         self.share(call, first, count);
         self.left.pack(&self.shares, count, n, n);
         let mlp = &call.decoder.mlp;
-        let (hidden, channels) = (mlp.bias.len(), mlp.gain.len());
+        let (hidden, channels) = (mlp.dense.bias.len(), mlp.norm.channels());
         self.hidden.resize(count * hidden, 0.0);
         match &call.values {
             Values::Attended { values, last } => {
@@ -337,10 +331,10 @@ impl Tile {
                     }
                 }
                 self.normed.clone_from(&self.attended);
-                self.normed.chunks_exact_mut(channels).for_each(|row| normalise_row(row, &mlp.gain, &mlp.shift, EPSILON));
+                self.normed.chunks_exact_mut(channels).for_each(|row| mlp.norm.get().apply(row));
                 self.left.pack(&self.normed, count, channels, channels);
-                mlp.weight.multiply(&self.left, &mut self.hidden, hidden, 0, false);
-                add_to_rows(&mut self.hidden, &mlp.bias);
+                mlp.dense.weight.multiply(&self.left, &mut self.hidden, hidden, 0, false);
+                add_to_rows(&mut self.hidden, &mlp.dense.bias);
                 match last {
                     Some(last) => {
                         self.left.pack(&self.attended, count, channels, channels);
@@ -354,9 +348,7 @@ impl Tile {
                 self.attended.resize(count * n, 0.0);
                 absorbed.factor.multiply(&self.left, &mut self.attended, n, 0, false);
                 for (row, projected) in self.hidden.chunks_exact_mut(hidden).zip(self.attended.chunks_exact(n)) {
-                    let variance = projected.iter().map(|x| x * x).sum::<f32>() / channels as f32;
-                    let scale = 1.0 / (variance + EPSILON).sqrt();
-                    row.iter_mut().zip(&absorbed.bias).for_each(|(x, bias)| *x = *x * scale + bias);
+                    divide_by_deviation(row, projected, channels, EPSILON, &absorbed.bias);
                 }
                 values.multiply(&self.left, out, outputs, 0, false);
             }

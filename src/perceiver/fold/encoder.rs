@@ -9,7 +9,7 @@ use super::{
     cost::{EncoderShape, TokenShape},
 };
 use crate::{
-    compute::{Axis, Gathered, Keys, Matrix, gather},
+    compute::{Axis, Features, Format, Gathered, Keys, Matrix, gather},
     error::Result,
     perceiver::PerceiverLayer,
 };
@@ -25,7 +25,7 @@ pub(in crate::perceiver) struct FoldedEncoder {
 
 impl TokenShape {
     pub(super) fn of(tokens: &Tokens) -> Self {
-        Self { count: tokens.count, width: tokens.width, places: tokens.places() }
+        Self { count: tokens.count, width: tokens.width + tokens.table_width(), places: tokens.places() }
     }
 }
 
@@ -62,7 +62,7 @@ impl FoldedEncoder {
     pub(in crate::perceiver) fn forward(&self, latents: &Tensor, blocks: &[Tokens]) -> Result<Tensor> {
         let (b, n, _) = latents.dims3()?;
         let EncoderShape { heads, channels, v, .. } = self.shape;
-        let read: Vec<f32> = (0..b).flat_map(|batch| self.read(batch, blocks)).collect();
+        let read = (0..b).map(|batch| self.read(batch, blocks)).collect::<Result<Vec<_>>>()?.concat();
         let read = Tensor::from_vec(read, (b, heads, n, channels), &Device::Cpu)?;
         let attention = &self.layer.attention;
         let read = match &attention.norm_inputs {
@@ -80,9 +80,10 @@ impl FoldedEncoder {
     }
 
     /// P u of every head and latent for one row of the batch, (H · N) × C.
-    fn read(&self, batch: usize, blocks: &[Tokens]) -> Vec<f32> {
-        let blocks: Vec<(&Tokens, Gathered)> =
-            blocks.iter().filter(|tokens| tokens.count > 0).map(|tokens| (tokens, self.gather(batch, tokens))).collect();
+    fn read(&self, batch: usize, blocks: &[Tokens]) -> Result<Vec<f32>> {
+        let gathered = |tokens| Ok((tokens, self.gather(batch, tokens)?));
+        let blocks =
+            blocks.iter().filter(|tokens| tokens.count > 0).map(gathered).collect::<Result<Vec<(&Tokens, Gathered)>>>()?;
         let (rows, channels) = (self.queries.len() / self.shape.channels, self.shape.channels);
         // What each block counts for: its own maxima were subtracted from its scores.
         let largest = |row: usize| blocks.iter().map(|(_, gathered)| gathered.maxima[row]).fold(f32::NEG_INFINITY, f32::max);
@@ -106,31 +107,38 @@ impl FoldedEncoder {
                 .collect();
             for (row, read) in read.chunks_exact_mut(channels).enumerate() {
                 let share = share(gathered, row) / totals[row];
-                let features = &gathered.features[row * tokens.width..(row + 1) * tokens.width];
-                read.iter_mut().zip(features).for_each(|(sum, feature)| *sum += share * feature);
+                let weight = gathered.weights[row];
+                let add = |sums: &mut [f32], more: &[f32]| sums.iter_mut().zip(more).for_each(|(sum, x)| *sum += share * x);
+                let features = &gathered.features[0][row * tokens.width..(row + 1) * tokens.width];
+                match &tokens.lift {
+                    Some(lift) => lift.add(features, weight, share, read),
+                    None => add(read, features),
+                }
+                if let Some(table) = gathered.features.get(1) {
+                    let width = tokens.table_width();
+                    add(&mut read[tokens.lifted()..], &table[row * width..(row + 1) * width]);
+                }
                 for (axis, products) in tokens.axes.iter().zip(&positions) {
                     let products = &products[row * axis.channels.len()..];
                     axis.channels.iter().zip(products).for_each(|(&channel, product)| read[channel] += share * product);
                 }
-                let weight = share * gathered.weights[row];
                 let constant = &mut read[channels - tokens.constant.len()..];
-                constant.iter_mut().zip(&tokens.constant).for_each(|(sum, constant)| *sum += weight * constant);
+                constant.iter_mut().zip(&tokens.constant).for_each(|(sum, constant)| *sum += share * weight * constant);
             }
         }
         read.chunks_exact_mut(channels).for_each(centre);
-        read
+        Ok(read)
     }
 
-    fn gather(&self, batch: usize, tokens: &Tokens) -> Gathered {
+    fn gather(&self, batch: usize, tokens: &Tokens) -> Result<Gathered> {
         let split = tokens.split(&self.queries, self.queries.len() / self.shape.channels);
         let axes: Vec<Axis> = tokens.axes.iter().zip(split.axes).map(|(axis, scores)| Axis { size: axis.size, scores }).collect();
-        gather(Keys {
-            features: tokens.features(batch),
-            scales: &tokens.scales(batch),
-            axes: &axes,
-            queries: &split.features,
-            offsets: &split.constant,
-        })
+        let (scales, format) = (tokens.scales(batch)?, self.layer.attention.key.packed().unwrap_or(Format::F32));
+        let of =
+            |features: &[Features<'_>]| gather(Keys { features, scales: &scales, axes: &axes, offsets: &split.constant }, format);
+        let features = Features { values: tokens.features(batch), queries: &split.features };
+        let with_table = tokens.read_table(|values| of(&[features, Features { values, queries: &split.table }]))?;
+        Ok(with_table.unwrap_or_else(|| of(&[features])))
     }
 }
 

@@ -1,5 +1,5 @@
-//! Cross-attentions rewritten for inference: the same numbers out, a fraction of the work (Perceiver IO, sections 3.1 and 3.2, with the
-//! weights fixed).
+//! Attentions rewritten for inference (Perceiver IO, sections 3.1 and 3.2, with the weights fixed): cross-attentions give the same numbers
+//! for a fraction of the work; the latents' attention to themselves takes all of its work, fused.
 //!
 //! # The algebra
 //!
@@ -15,7 +15,8 @@
 //!
 //! **Tokens are split.** x = \[features f | positions e | constant c\]. Fourier positions on a grid are pieces that each depend on one axis, so
 //! k'·e is a sum over the axes of tables of N · (T + Y + X) numbers, and u needs of the positions only Σ a/σ over each row, column and frame
-//! of the grid (the marginals). c is the padding of a modality, or all of a token that is masked.
+//! of the grid (the marginals). c is the padding of a modality, or all of a token that is masked. Where f = W y + b is made of fewer channels y (a
+//! 1×1 convolution of pixels), k'·f = (Wᵀk')·y + k'·b, Σ w f = W Σ w y + b Σ w, and ‖f‖² is a quadratic form of y: f is never computed.
 //!
 //! **In the decoder the roles are exchanged.** Queries are the tokens, and the softmax runs over latents, which sees both parts of
 //! q·k_n/√d = k'_n·x/σ + k_n·(Wq b + bq)/√d with k'_n = P(g⊙Wqᵀk_n)/√d (N × E). The output projection goes into the values: the attention
@@ -35,14 +36,18 @@
 mod cost;
 mod decoder;
 mod encoder;
+mod fixed;
+mod latents;
+mod lift;
 mod tokens;
 
 pub(super) use cost::{DecoderShape, EncoderShape, TokenShape};
 pub(super) use decoder::FoldedDecoder;
 pub(super) use encoder::FoldedEncoder;
+pub(super) use latents::FusedLatents;
 pub(super) use tokens::{Tokens, separable};
 
-/// Whether cross-attentions are rewritten for inference. The results differ by rounding only.
+/// Whether attentions are rewritten for inference. The results differ by rounding only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Folding {
     /// Where it saves work.

@@ -1,23 +1,30 @@
 //! Tokens with what many of them share kept apart: features, positions by axis, and a constant.
 
+use std::ops::Range;
+
 use candle_core::{DType, Tensor};
 use rayon::prelude::*;
 
+use super::lift::Lift;
 use crate::{
-    compute::Matrix,
+    compute::{Matrix, add_moments, read_rows},
     error::Result,
     perceiver::{Block, FourierPositions, Join, Positions, position::AxisPositions, weights::EPSILON},
 };
 
 /// Tokens of one modality, each \[features | positions | constant\].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::perceiver) struct Tokens {
     /// M.
     pub(super) count: usize,
-    /// F, channels of the features.
+    /// F, channels of the features, or of what they are made of.
     pub(super) width: usize,
     /// B × M × F.
     features: Vec<f32>,
+    /// What makes the features of these.
+    pub(super) lift: Option<Lift>,
+    /// Positions that are no sum over axes, M × channels, the same for every row of the batch.
+    table: Option<Tensor>,
     /// Pieces of the positions, their channels counted from the first of the token.
     pub(super) axes: Vec<AxisPositions>,
     /// Cells of the grid that the tokens stand at; without, they are all of it, in its order.
@@ -39,20 +46,17 @@ impl Tokens {
     /// The tokens of a block. What cannot be kept apart becomes features: learned positions, positions that are added, and all of the tokens
     /// where only some are masked.
     pub(in crate::perceiver) fn of(block: &Block) -> Result<Self> {
+        let block = &block.lifted()?;
         let (_, count, width) = block.features.dims3()?;
-        let all_features = |x: &Tensor| -> Result<Self> {
-            let (width, features) = (x.dims3()?.2, values(x)?);
-            Ok(Self { count, width, features, axes: Vec::new(), points: None, constant: Vec::new() })
-        };
         let constant = match &block.mask {
             Some((masked, token)) => {
                 let masked = values(masked)?;
                 if masked.iter().all(|&masked| masked == 1.0) {
                     let constant = values(token)?;
-                    return Ok(Self { count, width: 0, features: Vec::new(), axes: Vec::new(), points: None, constant });
+                    return Ok(Self { count, constant, ..Self::default() });
                 }
                 if masked.iter().any(|&masked| masked != 0.0) {
-                    return all_features(&block.dense()?);
+                    return Self::all_features(&block.dense()?);
                 }
                 &block.padding
             }
@@ -62,11 +66,40 @@ impl Tokens {
         let tokens = match &block.positions {
             Some((Positions::Fourier(grid), Join::Concat)) if separable(grid.index_dims().iter().copied(), count) => {
                 let axes = behind(width, grid.by_axis());
-                Self { axes, ..all_features(&block.features)? }
+                Self { axes, ..Self::all_features(&block.features)? }
             }
-            _ => all_features(&Block { padding: None, mask: None, ..block.clone() }.dense()?)?,
+            _ => Self::all_features(&Block { padding: None, mask: None, ..block.clone() }.dense()?)?,
         };
         Ok(Self { constant, ..tokens })
+    }
+
+    /// The same with more kept apart, for who reads all tokens without asking for a single one: features stay what a layer makes them of, and
+    /// positions behind them stay a table.
+    pub(in crate::perceiver) fn apart(block: &Block) -> Result<Self> {
+        let (None, Some((positions, Join::Concat))) = (&block.mask, &block.positions) else { return Self::of(block) };
+        let tokens = Self::all_features(&block.features)?;
+        let lift = block.lift.as_ref().map(Lift::new).transpose()?;
+        let width = lift.as_ref().map_or(tokens.width, Lift::channels);
+        let (axes, table) = match positions {
+            Positions::Fourier(grid) if separable(grid.index_dims().iter().copied(), tokens.count) => {
+                (behind(width, grid.by_axis()), None)
+            }
+            positions => {
+                let table = positions.dense(DType::F32, block.features.device())?.to_dtype(DType::F32)?;
+                if table.dims2()?.0 != tokens.count {
+                    // Its error says what does not fit.
+                    return Self::of(block);
+                }
+                (Vec::new(), Some(table))
+            }
+        };
+        let constant = block.padding.as_ref().map(values).transpose()?.unwrap_or_default();
+        Ok(Self { lift, table, axes, constant, ..tokens })
+    }
+
+    fn all_features(x: &Tensor) -> Result<Self> {
+        let (_, count, width) = x.dims3()?;
+        Ok(Self { count, width, features: values(x)?, ..Self::default() })
     }
 
     /// Queries at `points`, flat indices into the grid `index_dims`: Fourier positions, then `padding`.
@@ -78,11 +111,10 @@ impl Tokens {
     ) -> Result<Self> {
         let tokens = Self {
             count: points.len(),
-            width: 0,
-            features: Vec::new(),
             axes: positions.axes_of_points(index_dims),
             points: Some(points.to_vec()),
             constant: values(padding)?,
+            ..Self::default()
         };
         if separable(index_dims.iter().copied(), points.len()) {
             return Ok(tokens);
@@ -97,7 +129,23 @@ impl Tokens {
 
     /// C.
     pub(in crate::perceiver) fn channels(&self) -> usize {
-        self.width + self.axes.iter().map(|axis| axis.channels.len()).sum::<usize>() + self.constant.len()
+        let positions = self.axes.iter().map(|axis| axis.channels.len()).sum::<usize>() + self.table_width();
+        self.lifted() + positions + self.constant.len()
+    }
+
+    /// Channels of the features themselves.
+    pub(super) fn lifted(&self) -> usize {
+        self.lift.as_ref().map_or(self.width, Lift::channels)
+    }
+
+    /// Channels of the table, which stand behind the features.
+    pub(super) fn table_width(&self) -> usize {
+        self.table.as_ref().map_or(0, |table| table.dims()[1])
+    }
+
+    /// What `read` makes of the table, if there is one.
+    pub(super) fn read_table<R>(&self, read: impl FnOnce(&[f32]) -> R) -> Result<Option<R>> {
+        Ok(self.table.as_ref().map(|table| read_rows(table, read)).transpose()?)
     }
 
     /// Whether there are tokens for each row of a batch, or the same for all.
@@ -129,28 +177,43 @@ impl Tokens {
     }
 
     /// One over σ of every token of one row of the batch.
-    pub(super) fn scales(&self, batch: usize) -> Vec<f32> {
-        let moments = |values: &[f32]| {
-            values.iter().fold((0f64, 0f64), |(sum, squares), &x| (sum + f64::from(x), squares + f64::from(x) * f64::from(x)))
+    pub(super) fn scales(&self, batch: usize) -> Result<Vec<f32>> {
+        const AT_ONCE: usize = 1024;
+        let mut moments = vec![(0.0, 0.0); self.count];
+        let add = |rows: &[f32], width: usize, moments: &mut [(f64, f64)]| {
+            let rows = rows.par_chunks((AT_ONCE * width).max(1));
+            moments.par_chunks_mut(AT_ONCE).zip(rows).for_each(|(moments, rows)| add_moments(rows, width, moments));
         };
-        let by_axis = |axis: &AxisPositions| axis.table.chunks_exact(axis.channels.len()).map(moments).collect::<Vec<_>>();
+        let features = self.features(batch);
+        match &self.lift {
+            Some(lift) => {
+                let tokens = moments.iter_mut().zip(features.chunks_exact(self.width));
+                tokens.for_each(|(moments, token)| *moments = lift.moments(token));
+            }
+            None => add(features, self.width, &mut moments),
+        }
+        self.read_table(|table| add(table, self.table_width(), &mut moments))?;
+        let by_axis = |axis: &AxisPositions| {
+            let mut moments = vec![(0.0, 0.0); axis.size];
+            add_moments(&axis.table, axis.channels.len(), &mut moments);
+            moments
+        };
         let axes: Vec<Vec<(f64, f64)>> = self.axes.iter().rev().map(by_axis).collect();
-        let constant = moments(&self.constant);
-        let (features, channels) = (self.features(batch), self.channels() as f64);
+        let mut constant = [(0.0, 0.0)];
+        add_moments(&self.constant, self.constant.len(), &mut constant);
+        let channels = self.channels() as f64;
         let scale = |token: usize| {
-            let of_features = moments(&features[token * self.width..(token + 1) * self.width]);
             let of_axes = axes.iter().zip(self.place(token)).map(|(axis, at)| axis[at]);
             let (sum, squares) = of_axes
-                .fold((of_features.0 + constant.0, of_features.1 + constant.1), |(sum, squares), (more, more_squares)| {
-                    (sum + more, squares + more_squares)
-                });
+                .chain(constant)
+                .fold(moments[token], |(sum, squares), (more, more_squares)| (sum + more, squares + more_squares));
             let variance = (squares / channels - (sum / channels).powi(2)).max(0.0);
             (1.0 / (variance + f64::from(EPSILON)).sqrt()) as f32
         };
-        (0..self.count).into_par_iter().with_min_len(1024).map(scale).collect()
+        Ok((0..self.count).into_par_iter().with_min_len(AT_ONCE).map(scale).collect())
     }
 
-    /// A token of one row of the batch, C channels.
+    /// A token of one row of the batch, C channels, all of which are features or positions by axis.
     pub(super) fn write(&self, batch: usize, token: usize, row: &mut [f32]) {
         let features = &self.features(batch)[token * self.width..(token + 1) * self.width];
         row[..self.width].copy_from_slice(features);
@@ -167,8 +230,8 @@ impl Tokens {
         }
     }
 
-    /// What `matrix`, rows × C, makes of the tokens' parts: its columns of the features, rows × F; for each axis its product with every
-    /// position, rows × size; and with the constant, one number for each row.
+    /// What `matrix`, rows × C, makes of the tokens' parts: its columns of the features, rows × F, and of the table; for each axis its product with
+    /// every position, rows × size; and with the constant, one number for each row.
     pub(super) fn split(&self, matrix: &[f32], rows: usize) -> Split {
         let channels = self.channels();
         let columns = |wanted: &[usize]| -> Vec<f32> {
@@ -182,18 +245,30 @@ impl Tokens {
             products
         };
         let padding = channels - self.constant.len();
-        let constant = |row: &[f32]| row[padding..].iter().zip(&self.constant).map(|(x, c)| x * c).sum();
-        Split {
-            features: columns(&(0..self.width).collect::<Vec<_>>()),
-            axes: self.axes.par_iter().map(axis).collect(),
-            constant: matrix.chunks_exact(channels).map(constant).collect(),
-        }
+        let constant = |row: &[f32]| row[padding..].iter().zip(&self.constant).map(|(x, c)| x * c).sum::<f32>();
+        let mut constant: Vec<f32> = matrix.chunks_exact(channels).map(constant).collect();
+        let part = |range: Range<usize>| columns(&range.collect::<Vec<_>>());
+        let lifted = self.lifted();
+        let features = match &self.lift {
+            Some(lift) => {
+                let absorb = |(row, constant): (&[f32], &mut f32)| {
+                    let (features, more) = lift.absorb(&row[..lifted]);
+                    *constant += more;
+                    features
+                };
+                matrix.chunks_exact(channels).zip(&mut constant).flat_map(absorb).collect()
+            }
+            None => part(0..lifted),
+        };
+        let table = part(lifted..lifted + self.table_width());
+        Split { features, table, axes: self.axes.par_iter().map(axis).collect(), constant }
     }
 }
 
 /// A matrix as it meets the parts of tokens; see [`Tokens::split`].
 pub(super) struct Split {
     pub(super) features: Vec<f32>,
+    pub(super) table: Vec<f32>,
     pub(super) axes: Vec<Vec<f32>>,
     pub(super) constant: Vec<f32>,
 }
@@ -230,7 +305,7 @@ mod tests {
     fn assert_same_tokens(block: &Block, tokens: &Tokens) {
         let dense = block.dense().unwrap().to_vec3::<f32>().unwrap();
         for (batch, rows) in dense.iter().enumerate() {
-            let scales = tokens.scales(batch);
+            let scales = tokens.scales(batch).unwrap();
             for (token, row) in rows.iter().enumerate() {
                 let mut written = vec![f32::NAN; tokens.channels()];
                 tokens.write(batch, token, &mut written);

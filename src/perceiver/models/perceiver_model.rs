@@ -59,7 +59,7 @@ impl PerceiverModel {
         let (n, d) = self.latents.dims2()?;
         let latents = |b: usize| self.latents.unsqueeze(0)?.broadcast_as((b, n, d));
         if let (Some(folded), None, false) = (&self.folded, attention_mask, keep.attentions) {
-            let blocks = inputs.blocks.iter().map(|(_, block)| Tokens::of(block)).collect::<Result<Vec<_>>>()?;
+            let blocks = inputs.blocks.iter().map(|(_, block)| Tokens::apart(block)).collect::<Result<Vec<_>>>()?;
             if blocks.iter().all(|tokens| tokens.channels() == self.channels) && folded.pays(&blocks) {
                 let hidden = folded.forward(&latents(inputs.batch()?)?, &blocks)?;
                 return self.refine(LayerOutput { hidden, probabilities: None }, head_mask, keep, watch);

@@ -21,10 +21,16 @@ use crate::error::Result;
 #[derive(Clone, Debug)]
 pub struct PositionEncoding {
     kind: Kind,
-    projection: Option<Linear>,
-    /// A learned table behind a projection, where neither changes: made when it is first asked for.
-    projected: Arc<OnceLock<Tensor>>,
+    projection: Option<Arc<Projection>>,
     channels: usize,
+}
+
+/// What encodings are projected by.
+#[derive(Debug)]
+struct Projection {
+    layer: Linear,
+    /// A learned table behind it, where neither changes: made when it is first asked for.
+    whole: OnceLock<Tensor>,
 }
 
 #[derive(Clone, Debug)]
@@ -52,7 +58,8 @@ impl PositionEncoding {
             }
         };
         let projection = project_pos_dim.map(|to| weights.pp("positions_projection").linear(width, to)).transpose()?;
-        Ok(Self { kind, projection, projected: Arc::default(), channels: project_pos_dim.unwrap_or(width) })
+        let projection = projection.map(|layer| Arc::new(Projection { layer, whole: OnceLock::new() }));
+        Ok(Self { kind, projection, channels: project_pos_dim.unwrap_or(width) })
     }
 
     /// Channels of the encoding, projected or not.
@@ -90,19 +97,19 @@ impl PositionEncoding {
         };
         match &self.projection {
             None => Ok(positions),
-            Some(projection) => Ok(Positions::Dense(projection.forward(&positions.dense(dtype, device)?)?)),
+            Some(projection) => Ok(Positions::Dense(projection.layer.forward(&positions.dense(dtype, device)?)?)),
         }
     }
 
     /// A learned table behind its projection, if it has one.
     fn whole(&self, table: &Tensor) -> Result<Tensor> {
         let Some(projection) = &self.projection else { return Ok(table.clone()) };
-        if let Some(projected) = self.projected.get() {
+        if let Some(projected) = projection.whole.get() {
             return Ok(projected.clone());
         }
-        let projected = projection.forward(table)?;
+        let projected = projection.layer.forward(table)?;
         // What is packed does not change; a layer in training does.
-        Ok(if projection.packed().is_some() { self.projected.get_or_init(|| projected).clone() } else { projected })
+        Ok(if projection.layer.packed().is_some() { projection.whole.get_or_init(|| projected).clone() } else { projected })
     }
 
     /// The encoding of given positions, B × O × axes, as B × O × channels. A learned table ignores them and is returned whole, as in the
@@ -120,7 +127,7 @@ impl PositionEncoding {
         };
         match &self.projection {
             None => Ok(encoded),
-            Some(projection) => Ok(projection.forward(&encoded)?),
+            Some(projection) => Ok(projection.layer.forward(&encoded)?),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! `Conv2DDownsample`: the convolutional stem, a factor of about 4.
 
-use candle_core::{ModuleT, Tensor};
+use candle_core::{DType, Module, ModuleT, Tensor};
 use candle_nn::{BatchNorm, Conv2d, Conv2dConfig};
 
-use super::convolution::convolve;
-use crate::{error::Result, perceiver::Weights};
+use crate::{compute::factor, error::Result, perceiver::Weights};
 
 /// A 7×7 convolution of stride 2 with three zeros on each side, batch norm with its running statistics, ReLU, and a 3×3 max pool of stride 2
 /// without padding, rounded down: 224 → 112 → 55.
@@ -31,7 +30,9 @@ impl Conv2dDownsample {
     /// # Errors
     /// When shapes do not fit.
     pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
-        let x = convolve(&self.conv, images)?;
+        let format = self.conv.weight().dtype();
+        let conv = Conv2d::new(factor(self.conv.weight(), format)?, None, *self.conv.config());
+        let x = conv.forward(&factor(images, format)?)?.to_dtype(DType::F32)?;
         let x = match &self.norm {
             Some(norm) => norm.forward_t(&x, false)?,
             None => x,

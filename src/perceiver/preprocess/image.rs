@@ -1,10 +1,9 @@
 //! Images and video to tokens: `PerceiverImagePreprocessor` (Perceiver IO, sections 4.2 and 4.4).
 
 use candle_core::{D, DType, Module, Tensor};
-use candle_nn::{Conv2d, Conv2dConfig};
 use serde::Deserialize;
 
-use super::{Conv2dDownsample, convolution::convolve, space_to_depth};
+use super::{Conv2dDownsample, space_to_depth};
 use crate::{
     error::{Error, Result},
     perceiver::{Block, Join, Linear, PositionArguments, PositionEncoding, Weights},
@@ -96,7 +95,7 @@ pub struct ImagePreprocessor {
 #[derive(Clone, Debug)]
 enum Stem {
     Conv(Conv2dDownsample),
-    Conv1x1(Conv2d),
+    Conv1x1(Linear),
     Patches(Option<Linear>),
     Pixels,
 }
@@ -125,13 +124,7 @@ impl ImagePreprocessor {
                 let (from, to) = (options.in_channels, options.out_channels);
                 Stem::Conv(Conv2dDownsample::new(from, to, options.conv2d_use_batchnorm, &weights.pp("convnet"))?)
             }
-            PrepType::Conv1x1 => {
-                let weights = weights.pp("convnet_1x1");
-                let kernel = weights.matrix((options.out_channels, options.in_channels, 1, 1), "weight")?;
-                let bias = weights.get_constant(options.out_channels, "bias", 0.0)?;
-                let config = Conv2dConfig { stride: spatial, ..Default::default() };
-                Stem::Conv1x1(Conv2d::new(kernel, Some(bias), config))
-            }
+            PrepType::Conv1x1 => Stem::Conv1x1(weights.pp("convnet_1x1").pointwise(options.in_channels, options.out_channels)?),
             PrepType::Patches => Stem::Patches(
                 options
                     .conv_after_patching
@@ -177,16 +170,21 @@ impl ImagePreprocessor {
         let positions = self.positions.grid(grid, interpolate, features.dtype(), features.device())?;
         let features = features.reshape((b, grid.iter().product::<usize>(), channels))?;
         let positions = Some((positions, self.options.concat_or_add_pos));
-        Ok(Block { positions, ..Block::bare(features) })
+        // Pixels without their convolution are a hundredth of its features, and whoever reads them may never need those.
+        let lift = if let Stem::Conv1x1(layer) = &self.stem { Some(layer.clone()) } else { None };
+        Ok(Block { positions, lift, ..Block::bare(features) })
     }
 
-    /// B × grid × feature channels.
+    /// B × grid × feature channels; those of a 1×1 convolution before it.
     fn features(&self, images: &Tensor, more: Option<&Tensor>) -> Result<Tensor> {
         let channels_last = |x: Tensor| -> Result<Tensor> { Ok(x.permute((0, 2, 3, 1))?.contiguous()?) };
         let flat = || Error::tensor("image", images.dims(), "B, C, Y, X with a convolution");
         match &self.stem {
             Stem::Conv(conv) if images.rank() == 4 => channels_last(conv.forward(images)?),
-            Stem::Conv1x1(conv) if images.rank() == 4 => channels_last(convolve(conv, images)?),
+            Stem::Conv1x1(_) if images.rank() == 4 => {
+                let stride = self.options.spatial_downsample;
+                channels_last(every(&every(images, 2, stride)?, 3, stride)?)
+            }
             Stem::Conv(_) | Stem::Conv1x1(_) => Err(flat()),
             Stem::Patches(linear) => {
                 let patches = space_to_depth(images, self.options.temporal_downsample, self.options.spatial_downsample)?;
@@ -203,14 +201,6 @@ impl ImagePreprocessor {
 
     /// Every `t`-th frame, row and column. An image without a time axis loses rows of the *batch* and colours instead, as in the reference.
     fn pixels(&self, images: &Tensor) -> Result<Tensor> {
-        let every = |x: &Tensor, axis: usize, step: usize| -> Result<Tensor> {
-            if step == 1 {
-                return Ok(x.clone());
-            }
-            let kept: Vec<u32> = (0..x.dim(axis)? as u32).step_by(step).collect();
-            let kept = Tensor::new(kept, x.device())?;
-            Ok(x.contiguous()?.index_select(&kept, axis)?)
-        };
         let (spatial, temporal) = (self.options.spatial_downsample, self.options.temporal_downsample);
         match images.rank() {
             4 => {
@@ -224,4 +214,14 @@ impl ImagePreprocessor {
             _ => Err(Error::tensor("image", images.dims(), "B, C, Y, X or B, T, C, Y, X")),
         }
     }
+}
+
+/// Every `step`-th part along an axis.
+fn every(x: &Tensor, axis: usize, step: usize) -> Result<Tensor> {
+    if step == 1 {
+        return Ok(x.clone());
+    }
+    let kept: Vec<u32> = (0..x.dim(axis)? as u32).step_by(step).collect();
+    let kept = Tensor::new(kept, x.device())?;
+    Ok(x.contiguous()?.index_select(&kept, axis)?)
 }

@@ -1,7 +1,6 @@
 //! Modalities to [`Inputs`](super::Inputs): one file for each.
 
 mod audio;
-mod convolution;
 mod downsample;
 mod image;
 mod multimodal;

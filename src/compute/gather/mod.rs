@@ -1,25 +1,31 @@
 //! Attention with constant queries and scores that are sums over the axes of a grid: each row reads all inputs and gathers weighted sums of
 //! them, in tiles, with a running maximum (online softmax: Milakov and Gimelshein 2018), so that no rows × inputs matrix is ever held.
 
+mod features;
+
 use std::ops::Range;
 
 use rayon::prelude::*;
 
+pub use self::features::Features;
+use self::features::Tile;
 use super::{
-    Matrix,
+    Format,
     lanes::{maximum, sum},
     softmax::exp,
     vectorise::vectorised,
 };
 
-/// Rows and inputs of a tile: its scores, features and sums stay in the second-level cache.
-const TILE_ROWS: usize = 64;
+/// Rows and inputs of a tile: its scores and one of its factors stay in the second-level cache.
+const TILE_ROWS: usize = 96;
 const TILE_INPUTS: usize = 512;
+/// Rows of a piece of work: as many as pay for packing the inputs.
+const PIECE_ROWS: usize = 6 * TILE_ROWS;
 /// Inputs after which sums begin anew, to be added as a whole: adding one small number after the other to a large one always rounds to the
 /// same side.
 const STRETCH: usize = 16 * TILE_INPUTS;
 /// Pieces of work that the inputs are cut for, where the rows alone make fewer. Fixed: the result must not depend on the threads.
-const PIECES: usize = 32;
+const PIECES: usize = 16;
 
 /// One axis of the inputs' grid.
 #[derive(Clone, Debug)]
@@ -31,19 +37,24 @@ pub struct Axis {
 }
 
 /// What rows attend to: M inputs, whose score for row r is
-/// (`queries`\[r\]·`features`\[p\] + `offsets`\[r\] + Σ over the axes of `scores`\[r, place of p\]) · `scales`\[p\].
+/// (Σ over the `features` of queries\[r\]·values\[p\] + `offsets`\[r\] + Σ over the axes of `scores`\[r, place of p\]) · `scales`\[p\].
 #[derive(Clone, Copy, Debug)]
 pub struct Keys<'a> {
-    /// M × F, F possibly 0.
-    pub features: &'a [f32],
+    /// Features of the inputs in as many parts as there are sources.
+    pub features: &'a [Features<'a>],
     /// M.
     pub scales: &'a [f32],
     /// Axes whose sizes multiply to M, the last one fastest; or none.
     pub axes: &'a [Axis],
-    /// rows × F.
-    pub queries: &'a [f32],
     /// One number for each row.
     pub offsets: &'a [f32],
+}
+
+impl Keys<'_> {
+    /// F of each part.
+    fn widths(&self) -> impl Iterator<Item = usize> {
+        self.features.iter().map(|part| part.values.len() / self.scales.len())
+    }
 }
 
 /// What rows gathered, with w = exp(score − maximum) · scale.
@@ -55,20 +66,20 @@ pub struct Gathered {
     pub totals: Vec<f32>,
     /// Σ w of each row.
     pub weights: Vec<f32>,
-    /// Σ w · features: rows × F.
-    pub features: Vec<f32>,
+    /// Σ w · values of each part of the features: rows × F.
+    pub features: Vec<Vec<f32>>,
     /// Σ w over the inputs at each position of each axis: rows × size.
     pub axes: Vec<Vec<f32>>,
 }
 
 impl Gathered {
-    fn new(rows: usize, width: usize, axes: &[Axis]) -> Self {
+    fn new(rows: usize, keys: &Keys<'_>) -> Self {
         Self {
             maxima: vec![f32::NEG_INFINITY; rows],
             totals: vec![0.0; rows],
             weights: vec![0.0; rows],
-            features: vec![0.0; rows * width],
-            axes: axes.iter().map(|axis| vec![0.0; rows * axis.size]).collect(),
+            features: keys.widths().map(|width| vec![0.0; rows * width]).collect(),
+            axes: keys.axes.iter().map(|axis| vec![0.0; rows * axis.size]).collect(),
         }
     }
 
@@ -80,7 +91,7 @@ impl Gathered {
         self.totals[row] *= factor;
         self.weights[row] *= factor;
         let rows = self.maxima.len();
-        for sums in std::iter::once(&mut self.features).chain(&mut self.axes) {
+        for sums in self.features.iter_mut().chain(&mut self.axes) {
             let width = sums.len() / rows;
             sums[row * width..(row + 1) * width].iter_mut().for_each(|sum| *sum *= factor);
         }
@@ -97,8 +108,8 @@ impl Gathered {
         let add = |to: &mut [f32], from: &[f32]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
         add(&mut self.totals, &other.totals);
         add(&mut self.weights, &other.weights);
-        add(&mut self.features, &other.features);
-        self.axes.iter_mut().zip(&other.axes).for_each(|(to, from)| add(to, from));
+        let sums = self.features.iter_mut().chain(&mut self.axes);
+        sums.zip(other.features.iter().chain(&other.axes)).for_each(|(to, from)| add(to, from));
     }
 
     /// Puts the rows of another behind these.
@@ -106,30 +117,35 @@ impl Gathered {
         self.maxima.extend(other.maxima);
         self.totals.extend(other.totals);
         self.weights.extend(other.weights);
-        self.features.extend(other.features);
-        self.axes.iter_mut().zip(other.axes).for_each(|(to, from)| to.extend(from));
+        let sums = self.features.iter_mut().chain(&mut self.axes);
+        sums.zip(other.features.into_iter().chain(other.axes)).for_each(|(to, from)| to.extend(from));
     }
 }
 
-/// Lets every row attend to the keys. Runs on all cores; the result does not depend on their number.
+/// Lets every row attend to the keys; the factors of products with features are taken in `format`. Runs on all cores; the result does not
+/// depend on their number.
 ///
 /// # Panics
 /// When a slice has not the length that its description says, or there is no input.
-pub fn gather(keys: Keys<'_>) -> Gathered {
+pub fn gather(keys: Keys<'_>, format: Format) -> Gathered {
     let (inputs, rows) = (keys.scales.len(), keys.offsets.len());
     assert!(inputs > 0, "attention to nothing");
-    assert!(keys.features.len().is_multiple_of(inputs), "{} features of {inputs} inputs", keys.features.len());
+    for Features { values, queries } in keys.features {
+        let width = values.len() / inputs;
+        assert!(values.len() == inputs * width, "{} features of {inputs} inputs", values.len());
+        assert_eq!(queries.len(), rows * width, "queries of {rows} rows for {width} features");
+    }
     let cells: usize = keys.axes.iter().map(|axis| axis.size).product();
     assert!(keys.axes.is_empty() || cells == inputs, "a grid of {cells} cells for {inputs} inputs");
     assert!(keys.axes.iter().all(|axis| axis.scores.len() == rows * axis.size), "scores of other rows or another axis");
-    let width = keys.features.len() / inputs;
-    let blocks = rows.div_ceil(TILE_ROWS).max(1);
+    let blocks = rows.div_ceil(PIECE_ROWS).max(1);
     let tiles_at_once = inputs.div_ceil(TILE_INPUTS).div_ceil(PIECES.div_ceil(blocks)).max(1);
     let parts: Vec<Range<usize>> = ranges(inputs, tiles_at_once * TILE_INPUTS).collect();
     let pieces: Vec<(Range<usize>, Range<usize>)> =
-        ranges(rows, TILE_ROWS).flat_map(|rows| parts.iter().map(move |part| (rows.clone(), part.clone()))).collect();
-    let pieces: Vec<Gathered> = pieces.into_par_iter().map(|(rows, part)| piece(&keys, width, rows, part)).collect();
-    let mut out = Gathered::new(0, width, keys.axes);
+        ranges(rows, PIECE_ROWS).flat_map(|rows| parts.iter().map(move |part| (rows.clone(), part.clone()))).collect();
+    let gathered = |(rows, part): (Range<usize>, Range<usize>)| Piece::new(&keys, rows, format).gather(part);
+    let pieces: Vec<Gathered> = pieces.into_par_iter().map(gathered).collect();
+    let mut out = Gathered::new(0, &keys);
     let mut pieces = pieces.into_iter();
     while let Some(mut block) = pieces.next() {
         pieces.by_ref().take(parts.len() - 1).for_each(|part| block.merge(part));
@@ -175,41 +191,55 @@ fn runs(axes: &[Axis], inputs: Range<usize>) -> Vec<Run> {
     runs
 }
 
-/// A block of rows over a part of the inputs.
-fn piece(keys: &Keys<'_>, width: usize, rows: Range<usize>, part: Range<usize>) -> Gathered {
-    let stretches = ranges(part.len(), STRETCH).map(|range| part.start + range.start..part.start + range.end);
-    let each = stretches.map(|inputs| stretch(keys, width, rows.clone(), inputs));
-    each.reduce(|mut sums, more| {
-        sums.merge(more);
-        sums
-    })
-    .unwrap_or_else(|| Gathered::new(rows.len(), width, keys.axes))
+/// A block of rows, and what it works with.
+struct Piece<'a> {
+    keys: &'a Keys<'a>,
+    rows: Range<usize>,
+    features: Vec<Tile<'a>>,
+    scores: Vec<f32>,
 }
 
-/// A block of rows over a few inputs, tile by tile.
-fn stretch(keys: &Keys<'_>, width: usize, rows: Range<usize>, part: Range<usize>) -> Gathered {
-    let mut gathered = Gathered::new(rows.len(), width, keys.axes);
-    let queries = Matrix::new(&keys.queries[rows.start * width..rows.end * width], rows.len(), width);
-    let mut scores = Vec::new();
-    for start in part.clone().step_by(TILE_INPUTS) {
-        let tile = start..(start + TILE_INPUTS).min(part.end);
-        let length = tile.len();
-        let runs = runs(keys.axes, tile.clone());
-        let features = Matrix::new(&keys.features[tile.start * width..tile.end * width], length, width);
-        scores.clear();
-        scores.resize(rows.len() * length, 0.0);
-        if width > 0 {
-            queries.multiply(features.t(), &mut scores, length, 0, false);
-        }
-        for row in 0..rows.len() {
-            let scores = &mut scores[row * length..(row + 1) * length];
-            weigh(keys, &runs, tile.start, rows.start + row, row, scores, &mut gathered);
-        }
-        if width > 0 {
-            Matrix::new(&scores, rows.len(), length).multiply(features, &mut gathered.features, width, 0, true);
-        }
+impl<'a> Piece<'a> {
+    fn new(keys: &'a Keys<'a>, rows: Range<usize>, format: Format) -> Self {
+        let tile = |(&part, width)| Tile::new(part, width, rows.clone(), format);
+        let features = keys.features.iter().zip(keys.widths()).map(tile).collect();
+        Self { keys, rows, features, scores: Vec::new() }
     }
-    gathered
+
+    /// The rows over a part of the inputs.
+    fn gather(mut self, part: Range<usize>) -> Gathered {
+        let stretches = ranges(part.len(), STRETCH).map(|range| part.start + range.start..part.start + range.end);
+        let each = stretches.map(|inputs| self.stretch(inputs)).reduce(|mut sums, more| {
+            sums.merge(more);
+            sums
+        });
+        each.unwrap_or_else(|| Gathered::new(self.rows.len(), self.keys))
+    }
+
+    /// The rows over a few inputs, tile by tile.
+    fn stretch(&mut self, inputs: Range<usize>) -> Gathered {
+        let keys = self.keys;
+        let mut gathered = Gathered::new(self.rows.len(), keys);
+        for range in ranges(inputs.len(), TILE_INPUTS) {
+            let tile = inputs.start + range.start..inputs.start + range.end;
+            let length = tile.len();
+            let runs = runs(keys.axes, tile.clone());
+            self.features.iter_mut().for_each(|features| features.take(tile.clone()));
+            for rows in ranges(self.rows.len(), TILE_ROWS) {
+                self.scores.clear();
+                self.scores.resize(rows.len() * length, 0.0);
+                self.features.iter().for_each(|features| features.score(rows.clone(), &mut self.scores));
+                for (row, scores) in rows.clone().zip(self.scores.chunks_exact_mut(length)) {
+                    weigh(keys, &runs, tile.start, self.rows.start + row, row, scores, &mut gathered);
+                }
+                for (features, sums) in self.features.iter_mut().zip(&mut gathered.features) {
+                    let width = sums.len() / self.rows.len();
+                    features.sum(&self.scores, rows.len(), &mut sums[rows.start * width..rows.end * width]);
+                }
+            }
+        }
+        gathered
+    }
 }
 
 vectorised! {
@@ -268,48 +298,61 @@ vectorised! {
 
 #[cfg(test)]
 mod tests {
+    use candle_core::DType;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::compute::packed::bf16;
 
-    /// 70 rows over a 3 × 20 × 30 grid with 5 features: more rows and inputs than one tile has.
-    const ROWS: usize = 70;
+    /// 110 rows over a 3 × 20 × 30 grid: more rows and inputs than one tile has.
+    const ROWS: usize = 110;
     const SIZES: [usize; 3] = [3, 20, 30];
-    const FEATURES: usize = 5;
 
     struct Problem {
-        features: Vec<f32>,
+        parts: Vec<Part>,
         scales: Vec<f32>,
         axes: Vec<Axis>,
-        queries: Vec<f32>,
         offsets: Vec<f32>,
     }
 
+    struct Part {
+        width: usize,
+        values: Vec<f32>,
+        queries: Vec<f32>,
+    }
+
     impl Problem {
-        fn new() -> Self {
+        fn new(widths: &[usize]) -> Self {
             let mut random = ChaCha8Rng::seed_from_u64(3);
             let mut numbers = |count: usize| -> Vec<f32> { (0..count).map(|_| random.random_range(-2.0..2.0)).collect() };
             let inputs = SIZES.iter().product();
+            let part = |&width: &usize| {
+                let queries = numbers(ROWS * width).into_iter().map(|x| x * (5.0 / width as f32).sqrt()).collect();
+                Part { width, values: numbers(inputs * width), queries }
+            };
             Self {
-                features: numbers(inputs * FEATURES),
+                parts: widths.iter().map(part).collect(),
                 scales: numbers(inputs).into_iter().map(|x| x + 2.5).collect(),
                 axes: SIZES.map(|size| Axis { size, scores: numbers(ROWS * size) }).into(),
-                queries: numbers(ROWS * FEATURES),
                 offsets: numbers(ROWS),
             }
         }
 
-        fn keys(&self) -> Keys<'_> {
-            let Self { features, scales, axes, queries, offsets } = self;
-            Keys { features, scales, axes, queries, offsets }
+        fn gather(&self, format: Format) -> Gathered {
+            let features: Vec<_> =
+                self.parts.iter().map(|part| Features { values: &part.values, queries: &part.queries }).collect();
+            let Self { scales, axes, offsets, .. } = self;
+            gather(Keys { features: &features, scales, axes, offsets }, format)
         }
 
         /// Scores and positions of every input for a row.
         fn scores(&self, row: usize) -> Vec<(f64, Vec<usize>)> {
             let place = |input: usize| vec![input / (SIZES[1] * SIZES[2]), input / SIZES[2] % SIZES[1], input % SIZES[2]];
             let score = |input: usize| {
-                let products = (0..FEATURES).map(|f| self.queries[row * FEATURES + f] * self.features[input * FEATURES + f]);
+                let products = self.parts.iter().flat_map(|Part { width, values, queries }| {
+                    (0..*width).map(move |f| queries[row * width + f] * values[input * width + f])
+                });
                 let along = place(input).into_iter().zip(&self.axes).map(|(at, axis)| axis.scores[row * axis.size + at]);
                 let score: f64 = products.chain(along).map(f64::from).sum::<f64>() + f64::from(self.offsets[row]);
                 (score * f64::from(self.scales[input]), place(input))
@@ -318,44 +361,64 @@ mod tests {
         }
     }
 
+    /// Few features and many, with formats and how far the sums may be off: factors that are bfloat16 numbers leave the weights to be rounded.
+    fn kinds() -> impl Iterator<Item = (Problem, Format, f64)> {
+        let wide = Format::of(DType::BF16).map(|format| {
+            let mut problem = Problem::new(&[3, 70]);
+            for x in problem.parts.iter_mut().flat_map(|part| part.values.iter_mut().chain(&mut part.queries)) {
+                *x = f32::from_bits(bf16(*x) << 16);
+            }
+            (problem, format, 8e-3)
+        });
+        [&[5][..], &[3, 70], &[]].map(|widths| (Problem::new(widths), Format::F32, 3e-5)).into_iter().chain(wide)
+    }
+
     #[test]
     fn tiles_give_what_the_whole_score_matrix_gives() {
-        let problem = Problem::new();
-        let gathered = gather(problem.keys());
-        for row in 0..ROWS {
-            let scores = problem.scores(row);
-            let largest = f64::from(gathered.maxima[row]);
-            let mut features = [0.0; FEATURES];
-            let mut axes = SIZES.map(|size| vec![0.0; size]);
-            let (mut total, mut weights) = (0.0, 0.0);
-            for (input, (score, place)) in scores.iter().enumerate() {
-                let weight = (score - largest).exp() * f64::from(problem.scales[input]);
-                total += (score - largest).exp();
-                weights += weight;
-                let of_input = &problem.features[input * FEATURES..];
-                features.iter_mut().zip(of_input).for_each(|(sum, &feature)| *sum += weight * f64::from(feature));
-                (0..3).for_each(|axis| axes[axis][place[axis]] += weight);
+        for (problem, format, tolerance) in kinds() {
+            let gathered = problem.gather(format);
+            (0..ROWS).for_each(|row| check(&problem, &gathered, row, tolerance));
+        }
+    }
+
+    fn check(problem: &Problem, gathered: &Gathered, row: usize, tolerance: f64) {
+        let scores = problem.scores(row);
+        let largest = f64::from(gathered.maxima[row]);
+        let mut features: Vec<Vec<f64>> = problem.parts.iter().map(|part| vec![0.0; part.width]).collect();
+        let mut axes = SIZES.map(|size| vec![0.0; size]);
+        let (mut total, mut weights) = (0.0, 0.0);
+        for (input, (score, place)) in scores.iter().enumerate() {
+            let weight = (score - largest).exp() * f64::from(problem.scales[input]);
+            total += (score - largest).exp();
+            weights += weight;
+            for (sums, part) in features.iter_mut().zip(&problem.parts) {
+                let of_input = &part.values[input * part.width..];
+                sums.iter_mut().zip(of_input).for_each(|(sum, &feature)| *sum += weight * f64::from(feature));
             }
-            let close = |given: f32, expected: f64| {
-                assert!((f64::from(given) - expected).abs() <= 3e-5 * weights, "row {row}: {given}, exactly {expected}");
-            };
-            close(gathered.totals[row], total);
-            close(gathered.weights[row], weights);
-            (0..FEATURES).for_each(|f| close(gathered.features[row * FEATURES + f], features[f]));
-            for axis in 0..3 {
-                (0..SIZES[axis]).for_each(|at| close(gathered.axes[axis][row * SIZES[axis] + at], axes[axis][at]));
-            }
+            (0..3).for_each(|axis| axes[axis][place[axis]] += weight);
+        }
+        let close = |given: f32, expected: f64| {
+            assert!((f64::from(given) - expected).abs() <= tolerance * weights, "row {row}: {given}, exactly {expected}");
+        };
+        close(gathered.totals[row], total);
+        close(gathered.weights[row], weights);
+        for (sums, exact) in gathered.features.iter().zip(&features) {
+            sums[row * exact.len()..].iter().zip(exact).for_each(|(&sum, &exact)| close(sum, exact));
+        }
+        for axis in 0..3 {
+            (0..SIZES[axis]).for_each(|at| close(gathered.axes[axis][row * SIZES[axis] + at], axes[axis][at]));
         }
     }
 
     #[test]
     fn the_number_of_threads_does_not_show() {
-        let problem = Problem::new();
-        let with = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let Gathered { maxima, totals, weights, features, axes } = pool.install(|| gather(problem.keys()));
-            [vec![maxima, totals, weights, features], axes].concat()
-        };
-        assert_eq!(with(1), with(3));
+        for (problem, format, _) in kinds() {
+            let with = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let Gathered { maxima, totals, weights, features, axes } = pool.install(|| problem.gather(format));
+                [vec![maxima, totals, weights], features, axes].concat()
+            };
+            assert_eq!(with(1), with(3));
+        }
     }
 }
