@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Times the same weights in PyTorch (transformers) and in perceiverflow, in turn, on one machine, and prints ratios.
 
-    python benches/compare_transformers.py FOLDER... [--program target/release/perceiverflow] [--runs 5] [--threads 2]
+    python benches/compare_transformers.py FOLDER... [--program target/release/perceiverflow] [--runs 5] [--threads 2] [--without COLUMN]...
 
 FOLDER holds config.json and model.safetensors. torch, transformers and safetensors are installed by whoever runs this; nothing is
 fetched. A ratio is transformers' time over ours, each the median of the runs; the multimodal model is encoded once on both sides and
-decoded in 128 parts by transformers, whole by ours. Nothing else should run meanwhile.
+decoded in 128 parts by transformers, whole by ours. Nothing else should run meanwhile. Columns that say nothing on a machine can be left
+out: bf16 where the processor has no such products, forced where float32 takes AVX-512 by itself.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import time
 
 # What PyTorch and its libraries are told about the processor's instructions.
 AVX512 = {"ATEN_CPU_CAPABILITY": "avx512", "MKL_ENABLE_INSTRUCTIONS": "AVX512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}
-COLUMNS = [("f32", "float32", {}), ("f32, AVX-512 forced", "float32", AVX512), ("bf16", "bfloat16", {})]
+COLUMNS = [("f32", "float32", {}), ("forced", "float32", AVX512), ("bf16", "bfloat16", {})]
 DECODER_PARTS = 128
 
 
@@ -102,6 +103,8 @@ def compare(folder, options):
     """Medians of seconds and largest peaks by column, of the reference and of ours."""
     theirs, own = {}, {}
     for column, dtype, environment in COLUMNS:
+        if column in options.without:
+            continue
         command = [sys.executable, __file__, "--reference", dtype, "--threads", str(options.threads), folder]
         environment = {**os.environ, **environment, "OMP_NUM_THREADS": str(options.threads)}
         child = subprocess.Popen(
@@ -123,18 +126,25 @@ def compare(folder, options):
 
 
 def row(folder, theirs, own):
-    f32, forced, bf16 = (theirs[column][0] for column, _, _ in COLUMNS)
-    best_of_theirs, best_of_ours = min(f32, forced, bf16), min(seconds for seconds, _ in own.values())
-    gib = lambda peaks: " / ".join(f"{peak / 2**30:.2f}" for _, peak in peaks)
+    def seconds(runs, *columns):
+        return " / ".join(f"{runs[column][0]:.2f}" if column in runs else "-" for column in columns)
+
+    def ratio(column):
+        return f"{theirs[column][0] / own['f32'][0]:.2f}" if column in theirs and "f32" in own else "-"
+
+    def gib(runs):
+        return " / ".join(f"{runs[column][1] / 2**30:.2f}" if column in runs else "-" for column in ("f32", "bf16"))
+
+    best = min(seconds for seconds, _ in theirs.values()) / min(seconds for seconds, _ in own.values())
     cells = [
         os.path.basename(os.path.normpath(folder)),
-        f"{f32:.2f} / {forced:.2f} / {bf16:.2f}",
-        f"{own['f32'][0]:.2f} / {own['bf16'][0]:.2f}",
-        f"{f32 / own['f32'][0]:.2f}",
-        f"{forced / own['f32'][0]:.2f}",
-        f"{best_of_theirs / best_of_ours:.2f}",
-        gib([theirs["f32"], theirs["bf16"]]),
-        gib([own["f32"], own["bf16"]]),
+        seconds(theirs, "f32", "forced", "bf16"),
+        seconds(own, "f32", "bf16"),
+        ratio("f32"),
+        ratio("forced"),
+        f"{best:.2f}",
+        gib(theirs),
+        gib(own),
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -145,8 +155,12 @@ def main():
     parser.add_argument("--program", default="target/release/perceiverflow")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    columns = [column for column, _, _ in COLUMNS]
+    parser.add_argument("--without", action="append", default=[], choices=columns, metavar="COLUMN", help=", ".join(columns))
     parser.add_argument("--reference", metavar="DTYPE", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if set(columns) == set(options.without):
+        parser.error("--without: at least one column has to stay")
     if options.reference:
         reference(options.folders[0], options.reference, options.threads)
         return

@@ -47,13 +47,13 @@ fn an_unknown_model_is_refused_with_those_there_are() {
 #[cfg(feature = "train")]
 fn av_knows_what_is_wrong_with_windows_it_has_not_seen() {
     use perceiverflow::{
-        scene::{TextureLibrary, faults::FaultyWindows},
+        scene::faults::{FaultyWindows, Material},
         tasks::{Autoencode, Framing},
         train::{AvScores, LabelScore},
     };
     let model = Autoencode::open("builtin:av", DeviceChoice::Cpu, Precision::F32).unwrap();
     let preprocessor = model.preprocessor(Framing::default());
-    let windows = FaultyWindows::new(TextureLibrary::procedural(), preprocessor.shape(), preprocessor.side(), 77);
+    let windows = FaultyWindows::new(Material::default(), preprocessor.shape(), preprocessor.side(), 77);
     let scores = AvScores::measure(&model, &windows, 0..160, 16).unwrap();
     let f1 = |label: &perceiverflow::train::JudgedLabel| LabelScore::at(model.thresholds()[&*label.name], &label.windows).f1;
     for label in &scores.labels {

@@ -6,7 +6,7 @@ use candle_core::Device;
 use perceiverflow::{
     compute::{DeviceChoice, Precision},
     perceiver::{MultimodalConfig, PerceiverConfig, ProblemType},
-    scene::{TextureLibrary, faults::Fault},
+    scene::faults::{Fault, Material},
     tasks::Autoencode,
     train::{AvTask, AvTrainer, CurvePoint, Training},
 };
@@ -36,7 +36,7 @@ fn config() -> PerceiverConfig {
 }
 
 fn trainer(folder: &Path, steps: u64) -> AvTrainer {
-    let task = AvTask::new(config(), TextureLibrary::procedural()).unwrap();
+    let task = AvTask::new(config(), Material::default()).unwrap();
     let training = Training { batch: 4, threads: 2, rate: 3e-3, every: 20, seed: 7, ..Training::new(folder, steps) };
     AvTrainer::new(task, training, Device::Cpu).unwrap()
 }
@@ -73,8 +73,8 @@ fn it_learns_and_a_stop_changes_nothing() {
 fn classes_that_nobody_makes_are_refused() {
     let mut other = config();
     other.id2label = Some([("0".to_owned(), "juggling".to_owned())].into());
-    let message = AvTask::new(other, TextureLibrary::procedural()).unwrap_err().to_string();
+    let message = AvTask::new(other, Material::default()).unwrap_err().to_string();
     assert!(message.contains("juggling") && message.contains("colour-bars"), "{message}");
     let small = PerceiverConfig { output_shape: vec![1, 4, 6, 6], ..config() };
-    assert!(AvTask::new(small, TextureLibrary::procedural()).unwrap_err().to_string().contains("output_shape"));
+    assert!(AvTask::new(small, Material::default()).unwrap_err().to_string().contains("output_shape"));
 }

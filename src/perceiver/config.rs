@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::Activation;
+use super::{Activation, preprocess::AudioProfile};
 use crate::{
     compute::Search,
     error::{Error, Result},
@@ -168,6 +168,14 @@ impl FlowConfig {
     }
 }
 
+fn is_single(patch: &[usize; 3]) -> bool {
+    *patch == [1; 3]
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
@@ -231,6 +239,17 @@ pub struct MultimodalConfig {
     /// T, Y, X of the video's queries at the highest frequency's Nyquist rate; none for `num_frames` × `image_size` × `image_size`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_resolution: Option<[usize; 3]>,
+    /// T, Y, X of the pixels that one query of the video answers, divisors of `output_shape`. In the published model each pixel has its own.
+    #[serde(skip_serializing_if = "is_single")]
+    pub query_patch: [usize; 3],
+    /// The largest whole-pixel shift at which each frame of a token is held against the frame behind it ([`Search`]), beside the token's
+    /// pixels; 0 for none. Asks for `out_channels` and an even `patch`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub search: usize,
+    /// Whether tokens hold measures of what they show beside it: [`VideoProfile`](super::preprocess::VideoProfile) and
+    /// [`AudioProfile`](super::preprocess::AudioProfile). Asks for `out_channels` and a `samples_per_patch` that is a multiple of 16.
+    #[serde(skip_serializing_if = "is_false")]
+    pub profile: bool,
     /// H of the decoder's cross-attention.
     pub decoder_num_heads: usize,
     /// Hidden width of the decoder's MLP, in multiples of the query's.
@@ -255,6 +274,9 @@ impl Default for MultimodalConfig {
             mu_law: None,
             image_num_bands: 32,
             query_resolution: None,
+            query_patch: [1; 3],
+            search: 0,
+            profile: false,
             decoder_num_heads: 1,
             decoder_widening_factor: 1,
             use_query_residual: false,
@@ -267,6 +289,11 @@ impl Default for MultimodalConfig {
 impl MultimodalConfig {
     fn is_published(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Where each frame is held against the next, if it is.
+    pub fn search(&self) -> Option<Search> {
+        (self.search > 0).then_some(Search { patch: self.patch, reach: self.search })
     }
 }
 
@@ -431,6 +458,22 @@ impl PerceiverConfig {
         if frames_per_patch > 1 && (!self.num_frames.is_multiple_of(frames_per_patch) || self.num_frames == frames_per_patch) {
             let accepted = format!("1, or less than num_frames = {} and a divisor of it", self.num_frames);
             return Err(Error::config("multimodal.frames_per_patch", frames_per_patch, accepted));
+        }
+        let (grid, patch) = (self.output_shape.get(1..).unwrap_or_default(), multimodal.query_patch);
+        if !grid.iter().zip(patch).all(|(side, patch)| patch > 0 && side.is_multiple_of(patch)) {
+            let accepted = format!("divisors of the last three of output_shape = {:?}", self.output_shape);
+            return Err(Error::config("multimodal.query_patch", format!("{patch:?}"), accepted));
+        }
+        let beside = multimodal.search > 0 || multimodal.profile;
+        if beside && multimodal.out_channels.is_none() {
+            return Err(Error::config("multimodal.out_channels", "none", "a number, with multimodal.search or multimodal.profile"));
+        }
+        if multimodal.search > 16 || (multimodal.search > 0 && !multimodal.patch.is_multiple_of(2)) {
+            return Err(Error::config("multimodal.search", multimodal.search, "0 to 16, and 0 where multimodal.patch is odd"));
+        }
+        if multimodal.profile && !self.samples_per_patch.is_multiple_of(AudioProfile::PART) {
+            let accepted = format!("a multiple of {} with multimodal.profile", AudioProfile::PART);
+            return Err(Error::config("samples_per_patch", self.samples_per_patch, accepted));
         }
         if let Some((name, threshold)) = multimodal.thresholds.iter().find(|(_, at)| !(0.0..=1.0).contains(*at)) {
             return Err(Error::config("multimodal.thresholds", format!("{threshold} for {name}"), "0 to 1"));

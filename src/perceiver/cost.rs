@@ -5,6 +5,7 @@ use super::{
     AttentionShape, Folding, PerceiverConfig,
     fold::{DecoderShape, EncoderShape, TokenShape, separable},
     models::NEIGHBOURHOOD_CHANNELS,
+    preprocess::{AudioProfile, VideoProfile},
 };
 
 /// Into how many calls the published example for the multimodal model cuts its queries.
@@ -259,16 +260,27 @@ fn multimodal(config: &PerceiverConfig, folding: Folding) -> Cost {
     let pictures = [config.num_frames / frames_per_patch, config.image_size, config.image_size];
     let pixels = 3 * frames_per_patch * multimodal.patch * multimodal.patch;
     let features = multimodal.out_channels.unwrap_or(pixels);
-    let channels = 4.0 + (number(samples) + audio).max(number(features) + image).max(number(labels));
+    let measured = |channels: usize| if multimodal.profile { channels } else { 0 };
+    let sound = samples + measured(AudioProfile { samples_per_patch: samples, tokens: patches }.channels());
+    let profile = VideoProfile {
+        patch: multimodal.patch,
+        frames: frames_per_patch,
+        search: multimodal.search(),
+        activity: multimodal.profile,
+    };
+    let channels = 4.0 + (number(sound) + audio).max(number(features) + image).max(number(labels));
     let blocks = [
-        on_grid(samples, number(samples) + audio, &[patches]),
+        on_grid(sound, number(sound) + audio, &[patches]),
         on_grid(features, channels, &pictures),
         // The label is masked: the same token always.
         TokenShape { count: 1, width: 0, places: 0 },
     ];
-    let preprocess = multimodal.out_channels.map_or(0.0, |_| linear(number(blocks[1].count), number(pixels), number(features)));
+    let stem = |_| linear(number(blocks[1].count), number(pixels + profile.channels()), number(features));
+    let preprocess = multimodal.out_channels.map_or(0.0, stem);
     let tokens = Tokens { count: number(blocks.iter().map(|block| block.count).sum()), channels };
-    let grid: Vec<usize> = config.output_shape.iter().skip(1).copied().collect();
+    let asked_together = multimodal.query_patch;
+    let grid: Vec<usize> = config.output_shape.iter().skip(1).zip(asked_together).map(|(side, patch)| side / patch).collect();
+    let levels = 3 * asked_together.iter().product::<usize>();
     let pixels: f64 = grid.iter().copied().map(number).product();
     let width = 2.0 + audio.max(image).max(number(config.label_trainable_num_channels));
     let (outputs, widening) = (config.output_num_channels, multimodal.decoder_widening_factor);
@@ -278,7 +290,7 @@ fn multimodal(config: &PerceiverConfig, folding: Folding) -> Cost {
         let label = decode(config, asked(1.0), widening, number(outputs)) + linear(1.0, number(outputs), number(labels));
         let decoder = projected_latents(config, asked(0.0))
             + answered(on_grid(0, audio, &[patches]), samples)
-            + answered(on_grid(0, image, &grid), 3)
+            + answered(on_grid(0, image, &grid), levels)
             + label;
         return Cost::new(config, preprocess, tokens, &blocks, decoder, folding);
     }
@@ -286,7 +298,7 @@ fn multimodal(config: &PerceiverConfig, folding: Folding) -> Cost {
     let [patches, pixels] = [number(patches), pixels].map(|points| points / EXAMPLE_CALLS);
     let queries = Tokens { count: patches + pixels + 1.0, channels: width };
     let outputs = number(outputs);
-    let results = linear(patches, outputs, number(samples)) + linear(pixels, outputs, 3.0) + linear(1.0, outputs, number(labels));
+    let results = linear(patches, outputs, number(samples)) + linear(pixels, outputs, number(levels)) + linear(1.0, outputs, number(labels));
     let answers = decode(config, queries, widening, outputs) + results;
     let call = Cost::new(config, preprocess, tokens, &blocks, answers, folding);
     Cost { decoder: EXAMPLE_CALLS * call.decoder, example: Some(EXAMPLE_CALLS * call.total()), ..call }

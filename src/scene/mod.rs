@@ -20,6 +20,7 @@ mod random;
 mod shape;
 mod sine;
 mod sound;
+mod sound_library;
 mod texture;
 
 pub use appearance::Appearance;
@@ -30,6 +31,7 @@ pub use motion::{Motion, Placement, Track, Wave};
 pub use random::SceneOptions;
 pub use shape::Shape;
 pub use sound::SAMPLE_RATE;
+pub use sound_library::SoundLibrary;
 pub use texture::Texture;
 
 /// A backdrop and the layers in front of it, seen through a frame of fixed size.

@@ -168,7 +168,7 @@ impl Autoencode {
 
     /// Flat indices of every output of a modality.
     fn all_points(&self, name: &str) -> Vec<u32> {
-        (0..self.model.decoder().outputs()[name] as u32).collect()
+        (0..self.model.outputs()[name] as u32).collect()
     }
 
     /// The pictures of a video that [`decode`](Self::decode) gave for these queries.

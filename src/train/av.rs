@@ -15,10 +15,7 @@ use crate::{
         loss::binary_cross_entropy,
         models::{AUDIO, IMAGE, LABEL, MultimodalInputs, PerceiverForMultimodalAutoencoding},
     },
-    scene::{
-        TextureLibrary,
-        faults::{Fault, FaultyWindow, FaultyWindows},
-    },
+    scene::faults::{Fault, FaultyWindow, FaultyWindows, Material},
     tasks::{Autoencode, ClipPreprocessor, Framing},
 };
 
@@ -29,18 +26,17 @@ pub type AvTrainer = Trainer<AvTask>;
 #[derive(Clone, Debug)]
 pub struct AvTask {
     config: PerceiverConfig,
-    library: TextureLibrary,
+    material: Material,
     /// By the number of the class.
     classes: Vec<Fault>,
 }
 
-/// Pixels and patches of sound that are asked for in a step: the others of the window cost nothing.
-const PIXELS: usize = 384;
-const PATCHES: usize = 16;
+/// Queries of pixels and of sound in a step: where there are more, a chance choice of them is asked, and the others cost nothing.
+const QUERIES: usize = 384;
 /// How much the mean squared errors of levels and samples and the cross entropy of the labels count. The labels are what the model is
 /// asked for most, and the last to be learnt.
 const VIDEO_WEIGHT: f64 = 20.0;
-const AUDIO_WEIGHT: f64 = 4.0;
+const AUDIO_WEIGHT: f64 = 12.0;
 const LABEL_WEIGHT: f64 = 3.0;
 
 /// Windows in one call of the model while thresholds are chosen.
@@ -63,11 +59,11 @@ pub struct AvBatch {
 }
 
 impl AvTask {
-    /// A model of `config`, whose classes are names of [`Fault`]s, on windows with textures from `library`.
+    /// A model of `config`, whose classes are names of [`Fault`]s, on windows made of `material`.
     ///
     /// # Errors
     /// For a class that is no fault, or a grid of outputs that is not the window's.
-    pub fn new(config: PerceiverConfig, library: TextureLibrary) -> Result<Self> {
+    pub fn new(config: PerceiverConfig, material: Material) -> Result<Self> {
         config.validate()?;
         let name = |number: usize| config.id2label.as_ref().and_then(|names| names.get(&number.to_string()));
         let known = || Fault::ALL.map(Fault::name).join(", ");
@@ -81,13 +77,13 @@ impl AvTask {
         if config.output_shape != grid {
             return Err(Error::config("output_shape", format!("{:?}", config.output_shape), format!("{grid:?}, the window's")));
         }
-        Ok(Self { config, library, classes })
+        Ok(Self { config, material, classes })
     }
 
     /// The windows of a seed.
     pub fn windows(&self, seed: u64) -> FaultyWindows {
         let preprocessor = ClipPreprocessor::new(&self.config, Framing::default());
-        FaultyWindows::new(self.library.clone(), preprocessor.shape(), preprocessor.side(), seed)
+        FaultyWindows::new(self.material.clone(), preprocessor.shape(), preprocessor.side(), seed)
     }
 
     /// What a multimodal model answers at the points of a batch.
@@ -132,26 +128,32 @@ impl Task for AvTask {
         let (windows, preprocessor) = (self.windows(seed), ClipPreprocessor::new(&self.config, Framing::default()));
         let (frames, side, patch) = (preprocessor.shape().frames, preprocessor.side(), self.config.samples_per_patch);
         let mut random = ChaCha8Rng::seed_from_u64(seed ^ numbers.start);
-        let mut some =
-            |count: usize, of: usize| -> Vec<u32> { (0..count.min(of)).map(|_| random.random_range(0..of as u32)).collect() };
-        let (pixels, patches) = (some(PIXELS, frames * side * side), some(PATCHES, preprocessor.shape().samples() / patch));
+        let mut some = |of: usize| -> Vec<u32> {
+            if of <= QUERIES { (0..of as u32).collect() } else { (0..QUERIES).map(|_| random.random_range(0..of as u32)).collect() }
+        };
+        let plane = side * side;
+        let pixels = match self.config.multimodal.query_patch {
+            [1, 1, 1] => some(frames * plane),
+            // Few queries answer all pixels.
+            _ => (0..(frames * plane) as u32).collect(),
+        };
+        let patches = some(preprocessor.shape().samples() / patch);
 
         let count = (numbers.end - numbers.start) as usize;
         let (mut image, mut audio, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         let (mut levels, mut samples) = (Vec::new(), Vec::new());
         for number in numbers {
-            let FaultyWindow { pictures, samples: sound, faults } = windows.window(number);
-            for picture in &pictures {
-                let level = |colour: usize| picture.rgb().iter().skip(colour).step_by(3).map(|&byte| f32::from(byte) / 255.0);
-                (0..3).for_each(|colour| image.extend(level(colour)));
-            }
+            let window = windows.window(number);
+            let shown = window.levels();
             for &pixel in &pixels {
-                let (frame, at) = (pixel as usize / (side * side), pixel as usize % (side * side));
-                levels.extend(pictures[frame].pixel(at % side, at / side).map(|byte| f32::from(byte) / 255.0));
+                let (frame, at) = (pixel as usize / plane, pixel as usize % plane);
+                levels.extend((0..3).map(|colour| shown[(3 * frame + colour) * plane + at]));
             }
+            let FaultyWindow { samples: sound, faults, .. } = window;
             for &chosen in &patches {
                 samples.extend_from_slice(&sound[chosen as usize * patch..][..patch]);
             }
+            image.extend(shown);
             audio.extend(sound);
             labels.extend(self.classes.iter().map(|class| f32::from(u8::from(faults.contains(class)))));
         }

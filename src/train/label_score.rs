@@ -37,9 +37,11 @@ impl LabelScore {
         }
     }
 
-    /// The threshold with the highest F1: half-way between the two confidences that it parts. 0.5 where no window has the label.
-    pub fn best_threshold(windows: &[(f32, bool)]) -> f32 {
+    /// The threshold with the highest F1 among those that give the label to at most a share `most_false` of the windows without it: half-way
+    /// between the two confidences that it parts. 0.5 where no window has the label.
+    pub fn best_threshold(windows: &[(f32, bool)], most_false: f64) -> f32 {
         let positives = windows.iter().filter(|(_, truth)| *truth).count();
+        let most_false = most_false * (windows.len() - positives) as f64;
         let sorted = falling(windows);
         let (mut right, mut best) = (0usize, (0.0, 0.5));
         for (at, &(confidence, truth)) in sorted.iter().enumerate() {
@@ -47,7 +49,7 @@ impl LabelScore {
             let next = sorted.get(at + 1).map_or(0.0, |(next, _)| *next);
             let f1 = 2.0 * right as f64 / (at + 1 + positives) as f64;
             // No threshold parts what is equal.
-            if next < confidence && f1 > best.0 {
+            if next < confidence && f1 > best.0 && (at + 1 - right) as f64 <= most_false {
                 best = (f1, (confidence + next) / 2.0);
             }
         }
@@ -83,16 +85,18 @@ mod tests {
         let score = LabelScore::at(0.7, &windows);
         assert_eq!((score.positives, score.precision, score.recall, score.f1), (2, 0.5, 0.5, 0.5));
         assert!((score.average_precision - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
-        let best = LabelScore::best_threshold(&windows);
+        let best = LabelScore::best_threshold(&windows, 1.0);
         assert!((best - 0.35).abs() < 1e-6, "{best}");
         assert_eq!(LabelScore::at(best, &windows).f1, 0.8);
+        let careful = LabelScore::best_threshold(&windows, 0.3);
+        assert!((careful - 0.85).abs() < 1e-6, "one of two would be wrong: {careful}");
     }
 
     #[test]
     fn nothing_to_find_and_nothing_said() {
         let score = LabelScore::at(0.5, &[(0.2, false), (0.1, false)]);
         assert_eq!((score.precision, score.recall, score.f1, score.average_precision), (0.0, 0.0, 0.0, 0.0));
-        assert_eq!(LabelScore::best_threshold(&[(0.2, false)]), 0.5);
+        assert_eq!(LabelScore::best_threshold(&[(0.2, false)], 1.0), 0.5);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use candle_core::{Device, Tensor, Var};
 use super::Variables;
 use crate::{
     error::Result,
-    perceiver::{FourierOptions, FourierPositions, PerceiverConfig},
+    perceiver::{FourierOptions, FourierPositions, PerceiverConfig, preprocess::AudioProfile},
 };
 
 /// How far the places in latents stand out, in multiples of a Fourier feature.
@@ -101,10 +101,11 @@ pub(super) fn begin_near_by(config: &PerceiverConfig, variables: &Variables) -> 
         multimodal.image_num_bands,
         [grid.to_vec(), queries.to_vec()],
         &grid,
-        &config.output_shape[1..],
+        &config.output_shape.iter().skip(1).zip(multimodal.query_patch).map(|(side, patch)| side / patch).collect::<Vec<_>>(),
     )?;
-    let audio =
-        Places::new(config.samples_per_patch, multimodal.audio_num_bands, [vec![sound], vec![sound]], &[patches], &[patches])?;
+    let profile = AudioProfile { samples_per_patch: config.samples_per_patch, tokens: patches };
+    let features = config.samples_per_patch + if multimodal.profile { profile.channels() } else { 0 };
+    let audio = Places::new(features, multimodal.audio_num_bands, [vec![sound], vec![sound]], &[patches], &[patches])?;
     let layout = Layout::new(&image, &audio);
     let width = config.qk_channels.unwrap_or(usize::MAX).min(config.d_latents);
     let single = config.num_cross_attention_heads == 1 && multimodal.decoder_num_heads == 1;

@@ -20,11 +20,11 @@ use crate::{
         },
         postprocess::{
             AudioPostprocessor, ClassificationPostprocessor, ModalityPostprocessor, MultimodalPostprocessor,
-            ProjectionPostprocessor,
+            ProjectionPostprocessor, VideoPatches,
         },
         preprocess::{
-            AudioOptions, AudioPreprocessor, ImageOptions, ImagePreprocessor, ModalityPreprocessor, MultimodalPreprocessor,
-            OneHotPreprocessor, PrepType,
+            AudioOptions, AudioPreprocessor, AudioProfile, ImageOptions, ImagePreprocessor, ModalityPreprocessor,
+            MultimodalPreprocessor, OneHotPreprocessor, PrepType, VideoProfile,
         },
     },
 };
@@ -60,6 +60,8 @@ pub struct MultimodalInputs<'a> {
 pub struct PerceiverForMultimodalAutoencoding {
     num_labels: usize,
     output_shape: [usize; 3],
+    /// Where a query stands for more than one pixel.
+    patches: Option<VideoPatches>,
     preprocessor: MultimodalPreprocessor,
     perceiver: PerceiverModel,
     decoder: MultimodalDecoder,
@@ -81,6 +83,7 @@ impl PerceiverForMultimodalAutoencoding {
         Ok(Self {
             num_labels: config.num_labels(),
             output_shape: output_grid(config)?,
+            patches: patches(config)?,
             perceiver: PerceiverModel::behind(config, preprocessor.num_channels(), &weights)?,
             decoder: decoder(config, &weights.pp("decoder"))?,
             postprocessor: postprocessor(config, &weights.pp("output_postprocessor"))?,
@@ -107,6 +110,13 @@ impl PerceiverForMultimodalAutoencoding {
     /// The decoder between latents and postprocessors.
     pub fn decoder(&self) -> &MultimodalDecoder {
         &self.decoder
+    }
+
+    /// Outputs of each modality: patches of sound, pixels, and the classes' one.
+    pub fn outputs(&self) -> BTreeMap<String, usize> {
+        let mut outputs = self.decoder.outputs();
+        outputs.insert(IMAGE.to_owned(), self.output_shape.iter().product());
+        outputs
     }
 
     /// A segment to tokens.
@@ -142,6 +152,22 @@ impl PerceiverForMultimodalAutoencoding {
     pub fn decode(&self, z: &Tensor, points: &Points, keep: bool) -> Result<Decoded<BTreeMap<String, Tensor>>> {
         let z = &z.to_dtype(DType::F32)?;
         self.decoder.check(points)?;
+        let Some(patches) = &self.patches else { return self.answer(z, points, keep) };
+        // Of several pixels that one query answers it is asked once.
+        let asked = points.get(IMAGE).map(|pixels| patches.ask(pixels)).transpose()?;
+        let mut queries = points.clone();
+        if let Some(asked) = &asked {
+            queries.insert(IMAGE.to_owned(), asked.patches.clone());
+        }
+        let mut decoded = self.answer(z, &queries, keep)?;
+        if let Some(outputs) = decoded.logits.get_mut(IMAGE) {
+            *outputs = patches.pixels(outputs, asked.as_ref())?;
+        }
+        Ok(decoded)
+    }
+
+    /// What the queries of `points` are answered, whatever an output stands for.
+    fn answer(&self, z: &Tensor, points: &Points, keep: bool) -> Result<Decoded<BTreeMap<String, Tensor>>> {
         let mut folded = BTreeMap::new();
         if !keep {
             // No query sees another: what is cheaper folded is answered by itself.
@@ -190,7 +216,7 @@ impl PerceiverForMultimodalAutoencoding {
     /// When the latents have another shape.
     pub fn reconstruct(&self, z: &Tensor, queries_at_once: usize) -> Result<BTreeMap<String, Tensor>> {
         let z = &z.to_dtype(DType::F32)?;
-        let outputs = self.decoder.outputs();
+        let outputs = self.outputs();
         let none: Points = outputs.keys().map(|name| (name.clone(), Vec::new())).collect();
         let mut whole = BTreeMap::new();
         for (name, &count) in &outputs {
@@ -218,6 +244,12 @@ fn output_grid(config: &PerceiverConfig) -> Result<[usize; 3]> {
     }
 }
 
+/// How pixels are queried together, if they are.
+fn patches(config: &PerceiverConfig) -> Result<Option<VideoPatches>> {
+    let patch = config.multimodal.query_patch;
+    Ok(if patch == [1; 3] { None } else { Some(VideoPatches::new(output_grid(config)?, patch)) })
+}
+
 fn samples(config: &PerceiverConfig) -> usize {
     config.num_frames * config.audio_samples_per_frame
 }
@@ -231,21 +263,26 @@ fn image_positions(config: &PerceiverConfig, resolution: [usize; 3]) -> Position
 }
 
 fn preprocessor(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<MultimodalPreprocessor> {
-    let MultimodalConfig { patch, frames_per_patch, out_channels, mu_law, .. } = config.multimodal;
+    let MultimodalConfig { patch, frames_per_patch, out_channels, mu_law, profile, .. } = config.multimodal;
+    let samples_per_patch = config.samples_per_patch;
     let audio = AudioOptions {
-        samples_per_patch: config.samples_per_patch,
+        samples_per_patch,
         mu_law,
+        profile: profile.then_some(AudioProfile { samples_per_patch, tokens: samples(config) / samples_per_patch }),
         positions: audio_positions(config),
         ..Default::default()
     };
+    let search = config.multimodal.search();
+    let measured = (profile || search.is_some()).then_some(VideoProfile { patch, frames: frames_per_patch, search, activity: profile });
     let pixels = COLOURS * frames_per_patch * patch * patch;
     let image = ImageOptions {
         prep_type: PrepType::Patches,
         temporal_downsample: frames_per_patch,
         spatial_downsample: patch,
         conv_after_patching: out_channels.is_some(),
-        conv_after_patching_in_channels: pixels,
+        conv_after_patching_in_channels: pixels + measured.map_or(0, |profile| profile.channels()),
         out_channels: out_channels.unwrap_or(pixels),
+        profile: measured,
         positions: image_positions(config, [config.num_frames / frames_per_patch, config.image_size, config.image_size]),
         ..Default::default()
     };
@@ -277,11 +314,13 @@ fn decoder(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Multimodal
     };
     let tokens = [config.num_frames, config.image_size, config.image_size];
     let image = queries(image_positions(config, config.multimodal.query_resolution.unwrap_or(tokens)));
+    let grid = output_grid(config)?;
+    let grid = patches(config)?.map_or(grid, |patches| patches.grid());
     let label = queries(PositionArguments::trainable(config.label_trainable_num_channels, 1));
     let of = |name: &str| weights.pp("modalities").pp(name);
     let modalities = [
         (AUDIO, ModalityDecoder::Basic(BasicDecoder::new(config, audio, &of(AUDIO))?)),
-        (IMAGE, ModalityDecoder::Video(BasicVideoAutoencodingDecoder::new(config, output_grid(config)?, image, &of(IMAGE))?)),
+        (IMAGE, ModalityDecoder::Video(BasicVideoAutoencodingDecoder::new(config, grid, image, &of(IMAGE))?)),
         (LABEL, ModalityDecoder::Classification(ClassificationDecoder::new(config, label, &of(LABEL))?)),
     ];
     let modalities = modalities.map(|(name, modality)| (name.to_owned(), modality)).into();
@@ -298,9 +337,10 @@ fn decoder(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Multimodal
 fn postprocessor(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<MultimodalPostprocessor> {
     let of = |name: &str| weights.pp("modalities").pp(name);
     let channels = config.output_num_channels;
+    let levels = COLOURS * patches(config)?.map_or(1, |patches| patches.pixels_of_patch());
     let modalities = [
         (AUDIO, ModalityPostprocessor::Audio(AudioPostprocessor::new(config, channels, &of(AUDIO))?)),
-        (IMAGE, ModalityPostprocessor::Projection(ProjectionPostprocessor::new(channels, COLOURS, &of(IMAGE))?)),
+        (IMAGE, ModalityPostprocessor::Projection(ProjectionPostprocessor::new(channels, levels, &of(IMAGE))?)),
         (LABEL, ModalityPostprocessor::Classification(ClassificationPostprocessor::new(config, channels, &of(LABEL))?)),
     ];
     Ok(MultimodalPostprocessor::new(modalities.map(|(name, modality)| (name.to_owned(), modality)).into()))

@@ -1,8 +1,11 @@
 //! Sound to tokens: `PerceiverAudioPreprocessor` (Perceiver IO, section 4.4).
 
+use std::sync::{Arc, OnceLock};
+
 use candle_core::{DType, Tensor};
 use serde::Deserialize;
 
+use super::audio_profile::{AudioProfile, Transforms};
 use crate::{
     error::{Error, Result},
     perceiver::{Block, Join, PositionArguments, PositionEncoding, Weights},
@@ -17,6 +20,9 @@ pub struct AudioOptions {
     /// µ of the µ-law (ITU-T G.711) that makes faint samples larger before they are features; none leaves them as they are. Not in the
     /// published code.
     pub mu_law: Option<f64>,
+    /// What is measured of the sound, beside its samples. Not in the published code.
+    #[serde(skip)]
+    pub profile: Option<AudioProfile>,
     /// How positions meet features.
     pub concat_or_add_pos: Join,
     /// Arguments of the positions.
@@ -26,7 +32,13 @@ pub struct AudioOptions {
 
 impl Default for AudioOptions {
     fn default() -> Self {
-        Self { samples_per_patch: 96, mu_law: None, concat_or_add_pos: Join::Concat, positions: PositionArguments::default() }
+        Self {
+            samples_per_patch: 96,
+            mu_law: None,
+            profile: None,
+            concat_or_add_pos: Join::Concat,
+            positions: PositionArguments::default(),
+        }
     }
 }
 
@@ -35,6 +47,9 @@ impl Default for AudioOptions {
 pub struct AudioPreprocessor {
     samples_per_patch: usize,
     mu_law: Option<f64>,
+    profile: Option<AudioProfile>,
+    /// Made when the first sound comes.
+    transforms: Arc<OnceLock<Transforms>>,
     join: Join,
     positions: PositionEncoding,
 }
@@ -53,14 +68,16 @@ impl AudioPreprocessor {
         if let Some(mu) = options.mu_law.filter(|mu| !(mu.is_finite() && *mu > 0.0)) {
             return Err(Error::config("mu_law", mu, "a positive number"));
         }
-        let AudioOptions { samples_per_patch, mu_law, concat_or_add_pos: join, .. } = *options;
-        Ok(Self { samples_per_patch, mu_law, join, positions })
+        let AudioOptions { samples_per_patch, mu_law, profile, concat_or_add_pos: join, .. } = *options;
+        Ok(Self { samples_per_patch, mu_law, profile, transforms: Arc::default(), join, positions })
     }
 
     /// C, channels of a token.
     pub fn num_channels(&self) -> usize {
         match self.join {
-            Join::Concat => self.samples_per_patch + self.positions.channels(),
+            Join::Concat => {
+                self.samples_per_patch + self.profile.map_or(0, |profile| profile.channels()) + self.positions.channels()
+            }
             Join::Add => self.positions.channels(),
         }
     }
@@ -71,9 +88,14 @@ impl AudioPreprocessor {
     /// For another shape, or when the samples do not divide into tokens.
     pub fn forward(&self, samples: &Tensor) -> Result<Block> {
         let (b, count) = match *samples.dims() {
-            [b, count] | [b, count, 1] if count.is_multiple_of(self.samples_per_patch) => (b, count),
+            [b, count] | [b, count, 1] if self.fits(count) => (b, count),
             _ => {
-                let accepted = format!("B, samples or B, samples, 1 with a multiple of {} samples", self.samples_per_patch);
+                let accepted = match self.profile {
+                    None => format!("B, samples or B, samples, 1 with a multiple of {} samples", self.samples_per_patch),
+                    Some(AudioProfile { tokens, .. }) => {
+                        format!("B, samples or B, samples, 1 with {} samples", tokens * self.samples_per_patch)
+                    }
+                };
                 return Err(Error::tensor("audio", samples.dims(), accepted));
             }
         };
@@ -81,10 +103,28 @@ impl AudioPreprocessor {
         let samples = samples.to_dtype(DType::F32)?.reshape((b, tokens, self.samples_per_patch))?;
         let features = match self.mu_law {
             Some(mu) => (samples.sign()? * (samples.abs()?.affine(mu, 1.0)?.log()? / mu.ln_1p())?)?,
-            None => samples,
+            None => samples.clone(),
+        };
+        let features = match &self.profile {
+            Some(profile) => Tensor::cat(&[features, profile.measure(&samples, self.transforms(profile, &samples)?)?], 2)?,
+            None => features,
         };
         let positions = self.positions.grid(&[tokens], false, features.dtype(), features.device())?;
         Ok(Block { positions: Some((positions, self.join)), ..Block::bare(features) })
+    }
+
+    /// Whether so many samples are whole tokens, and as many as are measured together.
+    fn fits(&self, samples: usize) -> bool {
+        let (tokens, rest) = (samples / self.samples_per_patch, samples % self.samples_per_patch);
+        rest == 0 && self.profile.is_none_or(|profile| profile.tokens == tokens)
+    }
+
+    fn transforms(&self, profile: &AudioProfile, samples: &Tensor) -> Result<&Transforms> {
+        if let Some(transforms) = self.transforms.get() {
+            return Ok(transforms);
+        }
+        let transforms = profile.transforms(samples.device())?;
+        Ok(self.transforms.get_or_init(|| transforms))
     }
 }
 

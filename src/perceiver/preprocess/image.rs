@@ -3,7 +3,7 @@
 use candle_core::{D, DType, Module, Tensor};
 use serde::Deserialize;
 
-use super::{Conv2dDownsample, space_to_depth};
+use super::{Conv2dDownsample, VideoProfile, space_to_depth};
 use crate::{
     error::{Error, Result},
     perceiver::{Block, Join, Linear, PositionArguments, PositionEncoding, Weights},
@@ -42,6 +42,9 @@ pub struct ImageOptions {
     pub conv_after_patching: bool,
     /// Channels of a patch with its frames.
     pub conv_after_patching_in_channels: usize,
+    /// What is measured of a video, beside its patches' pixels; its channels count among those of a patch. Not in the published code.
+    #[serde(skip)]
+    pub profile: Option<VideoProfile>,
     /// Whether `conv` has its batch norm.
     pub conv2d_use_batchnorm: bool,
     /// How positions meet features.
@@ -61,6 +64,7 @@ impl Default for ImageOptions {
             out_channels: 64,
             conv_after_patching: false,
             conv_after_patching_in_channels: 54,
+            profile: None,
             conv2d_use_batchnorm: true,
             concat_or_add_pos: Join::Concat,
             positions: PositionArguments::default(),
@@ -156,7 +160,8 @@ impl ImagePreprocessor {
     /// # Errors
     /// When the image does not fit the options.
     pub fn forward(&self, images: &Tensor, interpolate: bool) -> Result<Block> {
-        self.forward_beside(images, None, interpolate)
+        let measures = self.options.profile.map(|profile| profile.measure(images)).transpose()?;
+        self.forward_beside(images, measures.as_ref(), interpolate)
     }
 
     /// The same with more channels for each patch, B × Y/s × X/s × channels, behind its pixels and before the linear layer.

@@ -20,7 +20,7 @@ pub(super) enum Camera {
     Hand,
 }
 
-/// Sensor noise of a still camera before which nothing moves.
+/// Sensor noise of every second still camera before which nothing moves; the others have what their light and their grain give them.
 const LIVE_NOISE: f32 = 0.015;
 
 impl Camera {
@@ -67,7 +67,7 @@ impl Camera {
         let scene = Scene::new(side, side, backdrop, foreground);
         let mut light = Appearance::random(rng, 0.7);
         light.blur = light.blur.min(0.25);
-        if self == Self::Still && !alive {
+        if self == Self::Still && !alive && rng.random_bool(0.5) {
             light.noise = light.noise.max(LIVE_NOISE);
         }
         (0..frames).map(|t| scene.picture_with(t as f32, &Appearance { noise_seed: rng.next_u64(), ..light.clone() })).collect()

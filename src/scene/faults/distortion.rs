@@ -104,14 +104,14 @@ mod tests {
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
     use super::*;
-    use crate::scene::faults::voices;
+    use crate::scene::{SoundLibrary, faults::voices};
 
     const RATE: f32 = 8000.0;
 
     fn each(mut check: impl FnMut(&mut ChaCha8Rng, Vec<f32>)) {
         for seed in 0..40 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let sound = voices::clean(&mut rng, 5120, RATE);
+            let sound = voices::clean(&mut rng, &SoundLibrary::procedural(), 5120, RATE);
             check(&mut rng, sound);
         }
     }

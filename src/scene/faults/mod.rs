@@ -17,7 +17,7 @@
 //! | `fade` | brightness goes in a line to or from black over at least 70 % of the window |
 //! | `pan` | the camera moves on by S/64 to S/12 in each frame |
 //! | `zoom` | what is seen grows or shrinks by 1.5 % to 5 % of its size in each frame |
-//! | `static-shot` | the camera stands; something else moves, or sensor noise of at least 0.015 does |
+//! | `static-shot` | the camera stands; something else moves, or noise does, be it less than a level |
 //! | `silence` | no sample above 1e-4, for at least half of the window at its beginning or end |
 //! | `tone` | a sine of 200 Hz to 3 kHz and nothing of the programme |
 //! | `hiss` | white noise of at least 0.012 and 0.2 times the sound (root mean square) |
@@ -36,7 +36,7 @@ mod distortion;
 mod voices;
 mod windows;
 
-pub use windows::{FaultyWindow, FaultyWindows};
+pub use windows::{FaultyWindow, FaultyWindows, Material};
 
 use std::fmt;
 
@@ -109,6 +109,16 @@ impl Fault {
             Self::Clipping => "clipping",
             Self::Dropout => "dropout",
         }
+    }
+
+    /// Whether it is none, but says what the shot does.
+    pub fn is_of_shot(self) -> bool {
+        matches!(self, Self::Cut | Self::Fade | Self::Pan | Self::Zoom | Self::StaticShot)
+    }
+
+    /// Whether it is one of the sound.
+    pub fn is_of_sound(self) -> bool {
+        matches!(self, Self::Silence | Self::Tone | Self::Hiss | Self::Hum | Self::Clipping | Self::Dropout)
     }
 
     /// The label of this name.

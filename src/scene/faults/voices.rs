@@ -1,11 +1,24 @@
-//! Clean sound: voices, notes and weather, never steady for long.
+//! Clean sound: voices, notes and weather, never steady for long, or a part of a recording.
 
 use rand::Rng;
 
-use crate::scene::sine::sine;
+use crate::scene::{SoundLibrary, sine::sine};
 
-/// `count` samples (−1 to 1) at `rate` per second, of one to three sources together; the loudest lies between 0.06 and 0.7.
-pub(super) fn clean<R: Rng + ?Sized>(rng: &mut R, count: usize, rate: f32) -> Vec<f32> {
+/// `count` samples (−1 to 1) at `rate` per second, of a recording from `library` or of one to three sources together; the loudest lies between
+/// 0.06 and 0.7.
+pub(super) fn clean<R: Rng + ?Sized>(rng: &mut R, library: &SoundLibrary, count: usize, rate: f32) -> Vec<f32> {
+    let share: f32 = rng.random();
+    let peak = 0.06 + 0.64 * share * share;
+    let mut sound = library.draw(rng, count).unwrap_or_else(|| several(rng, count, rate));
+    level_at(&mut sound, peak);
+    // No room is quite silent.
+    let floor = rng.random_range(0.0008..0.005f32);
+    sound.iter_mut().for_each(|sample| *sample += floor * rng.random_range(-1.0..1.0f32));
+    sound
+}
+
+/// One to three sources together.
+fn several<R: Rng + ?Sized>(rng: &mut R, count: usize, rate: f32) -> Vec<f32> {
     let mut sound = vec![0.0; count];
     for _ in 0..rng.random_range(1..=3) {
         let loudness = rng.random_range(0.15..1.0f32);
@@ -16,11 +29,6 @@ pub(super) fn clean<R: Rng + ?Sized>(rng: &mut R, count: usize, rate: f32) -> Ve
         };
         sound.iter_mut().zip(source).for_each(|(sum, sample)| *sum += loudness * sample);
     }
-    let share: f32 = rng.random();
-    level_at(&mut sound, 0.06 + 0.64 * share * share);
-    // No room is quite silent.
-    let floor = rng.random_range(0.0008..0.005f32);
-    sound.iter_mut().for_each(|sample| *sample += floor * rng.random_range(-1.0..1.0f32));
     sound
 }
 
@@ -123,7 +131,7 @@ mod tests {
     #[test]
     fn it_is_heard_and_within_range() {
         for seed in 0..40 {
-            let sound = clean(&mut ChaCha8Rng::seed_from_u64(seed), 5120, 8000.0);
+            let sound = clean(&mut ChaCha8Rng::seed_from_u64(seed), &SoundLibrary::procedural(), 5120, 8000.0);
             let loudest = sound.iter().fold(0f32, |loudest, sample| loudest.max(sample.abs()));
             assert!((0.05..0.72).contains(&loudest), "seed {seed}: {loudest}");
         }

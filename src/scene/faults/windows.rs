@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use rand::Rng;
+use rand::{Rng, RngCore};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use super::{Fault, camera::Camera, damage, distortion, voices};
 use crate::{
     media::{ClipShape, Picture},
-    scene::TextureLibrary,
+    scene::{SoundLibrary, TextureLibrary},
 };
+
+/// Largest grains: from an eighth of a level to one level of a byte.
+const GRAINS: [f32; 4] = [0.0005, 0.001, 0.002, 0.004];
 
 /// A window and everything that is true of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,22 +23,68 @@ pub struct FaultyWindow {
     pub samples: Vec<f32>,
     /// Its labels.
     pub faults: BTreeSet<Fault>,
+    grain: Grain,
+}
+
+/// What is lost of a picture as its levels become whole: each pixel of a window is the mean of many of a camera's, and even where nothing
+/// moves no two frames are quite the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Grain {
+    /// The largest of it, 0 to 1.
+    level: f32,
+    seed: u64,
+}
+
+impl FaultyWindow {
+    /// The levels of the pictures with their grain, T × 3 × Y × X in 0 … 1.
+    pub fn levels(&self) -> Vec<f32> {
+        let frozen = self.faults.contains(&Fault::Freeze);
+        let mut grain_of = 0;
+        let frames = self.pictures.iter().enumerate().flat_map(|(number, picture)| {
+            if !(frozen && number > 0 && self.pictures[number - 1] == *picture) {
+                grain_of = number as u64;
+            }
+            let mut rng = ChaCha8Rng::seed_from_u64(self.grain.seed);
+            rng.set_stream(grain_of);
+            let pixels = picture.width() * picture.height();
+            let mut planes = vec![0.0; 3 * pixels];
+            for (at, &byte) in picture.rgb().iter().enumerate() {
+                let grain = if self.grain.level > 0.0 { self.grain.level * rng.random_range(-1.0..1.0f32) } else { 0.0 };
+                planes[at % 3 * pixels + at / 3] = (f32::from(byte) / 255.0 + grain).clamp(0.0, 1.0);
+            }
+            planes
+        });
+        frames.collect()
+    }
+
+    /// Whether some frame differs from the one before in its grain alone.
+    pub fn is_still_but_for_its_grain(&self) -> bool {
+        !self.faults.contains(&Fault::Freeze) && self.pictures.windows(2).any(|pair| pair[0] == pair[1])
+    }
 }
 
 /// Any number of windows, each known by its number.
 #[derive(Clone, Debug)]
 pub struct FaultyWindows {
-    library: TextureLibrary,
+    material: Material,
     shape: ClipShape,
     side: usize,
     seed: u64,
 }
 
+/// What windows are made of. The default is formulas and chance alone.
+#[derive(Clone, Debug, Default)]
+pub struct Material {
+    /// Of the pictures.
+    pub textures: TextureLibrary,
+    /// Of the sound, at the windows' rate.
+    pub sounds: SoundLibrary,
+}
+
 impl FaultyWindows {
-    /// Windows of `shape` with pictures of `side` × `side` pixels and textures from `library`. The same seed and number give the same
-    /// window.
-    pub fn new(library: TextureLibrary, shape: ClipShape, side: usize, seed: u64) -> Self {
-        Self { library, shape, side, seed }
+    /// Windows of `shape` with pictures of `side` × `side` pixels, made of `material`. The same seed and number give the same window.
+    pub fn new(material: Material, shape: ClipShape, side: usize, seed: u64) -> Self {
+        Self { material, shape, side, seed }
     }
 
     /// The window of this number.
@@ -45,13 +94,17 @@ impl FaultyWindows {
         let mut faults = BTreeSet::new();
         let pictures = self.video(&mut rng, &mut faults);
         let samples = self.sound(&mut rng, &mut faults);
-        FaultyWindow { pictures, samples, faults }
+        // What is drawn by a machine has none.
+        let drawn = [Fault::Black, Fault::ColourBars].iter().any(|fault| faults.contains(fault)) && rng.random_bool(0.5);
+        let grains = rng.random_range(0..GRAINS.len());
+        let level = if drawn { 0.0 } else { rng.random_range(0.5..1.0f32) * GRAINS[grains] };
+        FaultyWindow { pictures, samples, faults, grain: Grain { level, seed: rng.next_u64() } }
     }
 
     fn video(&self, rng: &mut ChaCha8Rng, faults: &mut BTreeSet<Fault>) -> Vec<Picture> {
         let frames = self.shape.frames;
         let camera = Camera::random(rng);
-        let mut pictures = camera.shoot(rng, &self.library, self.side, frames);
+        let mut pictures = camera.shoot(rng, &self.material.textures, self.side, frames);
         if rng.random_bool(0.12) {
             let replaced = if rng.random_bool(0.5) { Fault::Black } else { Fault::ColourBars };
             match replaced {
@@ -66,7 +119,7 @@ impl FaultyWindows {
         if !frozen && frames > 2 {
             if rng.random_bool(0.15) {
                 let at = rng.random_range(1..frames - 1);
-                let other = camera.shoot(rng, &self.library, self.side, frames);
+                let other = camera.shoot(rng, &self.material.textures, self.side, frames);
                 pictures[at..].clone_from_slice(&other[at..]);
                 faults.insert(Fault::Cut);
             }
@@ -108,7 +161,7 @@ impl FaultyWindows {
 
     fn sound(&self, rng: &mut ChaCha8Rng, faults: &mut BTreeSet<Fault>) -> Vec<f32> {
         let rate = self.shape.sample_rate as f32;
-        let mut sound = voices::clean(rng, self.shape.samples(), rate);
+        let mut sound = voices::clean(rng, &self.material.sounds, self.shape.samples(), rate);
         if rng.random_bool(0.12) {
             distortion::silence(rng, &mut sound);
             faults.insert(Fault::Silence);
@@ -146,7 +199,7 @@ mod tests {
 
     fn windows(seed: u64) -> FaultyWindows {
         let shape = ClipShape { frames: 8, samples_per_frame: 640, sample_rate: 8000 };
-        FaultyWindows::new(TextureLibrary::procedural(), shape, 24, seed)
+        FaultyWindows::new(Material::default(), shape, 24, seed)
     }
 
     #[test]
@@ -175,7 +228,9 @@ mod tests {
         let windows = windows(4);
         for number in 0..200 {
             let window = windows.window(number);
-            let still = window.pictures[2..].windows(2).all(|pair| pair[0] == pair[1]);
+            let levels = window.levels();
+            let frames: Vec<&[f32]> = levels.chunks(levels.len() / 8).collect();
+            let still = frames[2..].windows(2).all(|pair| pair[0] == pair[1]);
             match window.faults.contains(&Fault::Freeze) {
                 true => assert!(still, "{number}"),
                 // Black may be without noise, and so may bars.

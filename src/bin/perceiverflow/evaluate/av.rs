@@ -18,7 +18,7 @@ use super::clean::{self, CleanFile};
 use super::ffmpeg::{DETECTORS, Detector, Findings};
 #[cfg(feature = "video-file")]
 use crate::clips::ClipArguments;
-use crate::{model::ModelArguments, output, train::Textures};
+use crate::{model::ModelArguments, output, train::Materials};
 
 /// Measure a multimodal model on generated windows whose labels are known.
 ///
@@ -32,12 +32,12 @@ use crate::{model::ModelArguments, output, train::Textures};
 #[command(after_help = "\
 Examples:
   perceiverflow evaluate av --model my-av
-  perceiverflow evaluate av --model my-av --textures other-pictures/ --windows 2000 --json
+  perceiverflow evaluate av --model my-av --textures other-pictures/ --sounds other-recordings/ --windows 2000 --json
   perceiverflow evaluate av --model my-av clean.mp4 speech.wav")]
 pub(crate) struct AvArguments {
     /// Video or sound files with nothing wrong, to count false labels on instead
     #[cfg(feature = "video-file")]
-    #[arg(value_name = "FILE", conflicts_with_all = ["windows", "seed", "textures", "share"])]
+    #[arg(value_name = "FILE", conflicts_with_all = ["windows", "seed", "textures", "share", "sounds", "sound_share"])]
     files: Vec<PathBuf>,
 
     #[cfg(feature = "video-file")]
@@ -57,7 +57,7 @@ pub(crate) struct AvArguments {
     json: bool,
 
     #[command(flatten)]
-    textures: Textures,
+    materials: Materials,
 
     #[command(flatten)]
     model: ModelArguments,
@@ -74,8 +74,8 @@ impl AvArguments {
             return output::report(&report);
         }
         let preprocessor = model.preprocessor(Framing::default());
-        let library = self.textures.library_of_windows(preprocessor.side())?;
-        let windows = FaultyWindows::new(library, preprocessor.shape(), preprocessor.side(), self.seed);
+        let material = self.materials.open(preprocessor.side(), preprocessor.shape().sample_rate)?;
+        let windows = FaultyWindows::new(material, preprocessor.shape(), preprocessor.side(), self.seed);
         let scores = AvScores::measure(&model, &windows, 0..self.windows, self.model.batch_size as usize)?;
         let peers = Findings::of(&windows, preprocessor.shape(), preprocessor.side(), 0..self.windows)?;
         let report = Report {

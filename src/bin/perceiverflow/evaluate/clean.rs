@@ -6,7 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use perceiverflow::{Result, scene::faults::Fault, tasks::Autoencode};
+use perceiverflow::{
+    Result,
+    scene::faults::Fault,
+    tasks::{Autoencode, Head, ReconstructionError, VideoQueries},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,32 +19,68 @@ use crate::{
     model::ModelArguments,
 };
 
-/// What no clean video has. How the camera moves, cuts and fades are no faults.
-const OF_VIDEO: [Fault; 7] =
-    [Fault::Black, Fault::Freeze, Fault::ColourBars, Fault::Snow, Fault::Macroblocks, Fault::Blur, Fault::Flash];
-/// What no clean sound has.
-const OF_SOUND: [Fault; 6] = [Fault::Silence, Fault::Tone, Fault::Hiss, Fault::Hum, Fault::Clipping, Fault::Dropout];
-
 /// What was said of one file.
 pub(super) struct CleanFile {
     path: PathBuf,
     seconds: f64,
     /// How often each label was said; in windows that follow each other it counts once.
     said: BTreeMap<&'static str, usize>,
+    /// Of the reconstructed pictures, and of the sound; none where the file has none.
+    video: Option<Errors>,
+    sound: Option<Errors>,
+}
+
+/// Squared errors of windows, and what they are errors of.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Errors {
+    windows: usize,
+    /// Sums of the windows' means.
+    error: f64,
+    power: f64,
+}
+
+impl Errors {
+    fn add(&mut self, error: f64, values: &[f32]) {
+        self.windows += 1;
+        self.error += error;
+        self.power += values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / values.len().max(1) as f64;
+    }
+
+    fn all<'a>(of: impl Iterator<Item = &'a Self>) -> Self {
+        of.fold(Self::default(), |sum, other| Self {
+            windows: sum.windows + other.windows,
+            error: sum.error + other.error,
+            power: sum.power + other.power,
+        })
+    }
+
+    /// Peak signal-to-noise ratio in dB, of levels of 0 to 1.
+    fn psnr(&self) -> f64 {
+        -10.0 * (self.error / self.windows as f64).log10()
+    }
+
+    /// Signal-to-noise ratio in dB: 0 is what silence would get.
+    fn snr(&self) -> f64 {
+        10.0 * (self.power / self.error).log10()
+    }
 }
 
 impl CleanFile {
     /// Of a file taken for clean.
     pub(super) fn of(path: &Path, task: &Autoencode, clips: &ClipArguments, model: &ModelArguments) -> Result<Self> {
         let windows = Windows::read(path, clips, task.preprocessor(clips.framing()))?;
-        let of_video = OF_VIDEO.iter().filter(|_| windows.video.is_some());
-        let faults: Vec<Fault> = of_video.chain(OF_SOUND.iter().filter(|_| windows.has_sound)).copied().collect();
-        let mut file = Self { path: path.to_owned(), seconds: 0.0, said: BTreeMap::new() };
+        let is_there = |fault: &Fault| if fault.is_of_sound() { windows.has_sound } else { windows.video.is_some() };
+        // How the camera moves, cuts and fades are no faults.
+        let faults: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| !fault.is_of_shot() && is_there(fault)).collect();
+        let of_video = windows.video.is_some().then(Errors::default);
+        let of_sound = windows.has_sound.then(Errors::default);
+        let mut file = Self { path: path.to_owned(), seconds: 0.0, said: BTreeMap::new(), video: of_video, sound: of_sound };
         let mut before: Vec<Fault> = Vec::new();
-        windows.encode(task, model, true, &Interrupt::listen(), |encoded| {
-            let latents: Vec<_> = encoded.iter().map(|window| &window.latents).collect();
-            let scores = task.decode(&latents, perceiverflow::tasks::Head::Labels)?;
-            for (window, scores) in encoded.iter().zip(scores) {
+        windows.each_batch(model, true, &Interrupt::listen(), |windows| {
+            let inputs: Vec<_> = windows.iter().map(|window| &window.inputs).collect();
+            let latents = task.encode(&inputs)?;
+            let latents: Vec<_> = latents.iter().collect();
+            for (window, scores) in windows.iter().zip(task.decode(&latents, Head::Labels)?) {
                 let (labels, thresholds) = (task.labels(&scores), task.thresholds());
                 let holds = |fault: &Fault| {
                     let label = labels.as_slice().iter().find(|label| &*label.name == fault.name());
@@ -51,7 +91,17 @@ impl CleanFile {
                     *file.said.entry(fault.name()).or_default() += 1;
                 }
                 before = now;
-                file.seconds = file.seconds.max(window.end().as_secs_f64());
+                file.seconds = file.seconds.max(window.range().end.as_secs_f64());
+            }
+            if let Some(errors) = &mut file.video {
+                for (inputs, levels) in inputs.iter().zip(task.decode(&latents, Head::Video(VideoQueries::default()))?) {
+                    errors.add(ReconstructionError::of_video(inputs, &levels, task.video_grid())?.mse, inputs.image());
+                }
+            }
+            if let Some(errors) = &mut file.sound {
+                for (inputs, samples) in inputs.iter().zip(task.decode(&latents, Head::Audio)?) {
+                    errors.add(ReconstructionError::of_audio(inputs, &samples)?.mse, inputs.audio());
+                }
             }
             Ok(())
         })?;
@@ -70,22 +120,56 @@ fn rate(files: &[CleanFile]) -> f64 {
     count as f64 / (seconds / 600.0).max(f64::MIN_POSITIVE)
 }
 
+/// Over all windows of all files that have it: PSNR of the video, SNR of the sound, in dB.
+fn reconstruction(files: &[CleanFile]) -> [Option<f64>; 2] {
+    let errors = |of: fn(&CleanFile) -> Option<&Errors>| Some(Errors::all(files.iter().filter_map(of))).filter(|all| all.windows > 0);
+    [errors(|file| file.video.as_ref()).map(|all| all.psnr()), errors(|file| file.sound.as_ref()).map(|all| all.snr())]
+}
+
 pub(super) fn json(model: &str, hash: &str, files: &[CleanFile]) -> String {
-    let file = |file: &CleanFile| json!({ "input": file.path, "seconds": file.seconds, "false_labels": file.said });
+    let file = |file: &CleanFile| {
+        json!({
+            "input": file.path,
+            "seconds": file.seconds,
+            "false_labels": file.said,
+            "video_psnr_db": file.video.map(|errors| errors.psnr()),
+            "audio_snr_db": file.sound.map(|errors| errors.snr()),
+        })
+    };
     let all: Vec<Value> = files.iter().map(file).collect();
-    format!("{:#}\n", json!({ "model": model, "hash": hash, "files": all, "false_labels_in_ten_minutes": rate(files) }))
+    let [video, sound] = reconstruction(files);
+    let report = json!({
+        "model": model,
+        "hash": hash,
+        "files": all,
+        "false_labels_in_ten_minutes": rate(files),
+        "video_psnr_db": video,
+        "audio_snr_db": sound,
+    });
+    format!("{report:#}\n")
 }
 
 pub(super) fn table(files: &[CleanFile]) -> String {
     let name = |file: &CleanFile| file.path.display().to_string();
     let width = files.iter().map(|file| name(file).chars().count()).max().unwrap_or(0).max(4);
-    let mut text = format!("{:width$} {:>8} {:>6}  false labels\n", "file", "seconds", "false");
+    let decibels = |value: Option<f64>| value.map_or(String::from("-"), |value| format!("{value:.1}"));
+    let mut text = format!("{:width$} {:>8} {:>8} {:>8} {:>6}  false labels\n", "file", "seconds", "PSNR dB", "SNR dB", "false");
     for file in files {
         let said: Vec<String> = file.said.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let [psnr, snr] = [decibels(file.video.map(|errors| errors.psnr())), decibels(file.sound.map(|errors| errors.snr()))];
         // Writing into a string cannot fail.
-        let _ = writeln!(text, "{:width$} {:8.1} {:6}  {}", name(file), file.seconds, file.count(), said.join(", "));
+        let _ = writeln!(
+            text,
+            "{:width$} {:8.1} {psnr:>8} {snr:>8} {:6}  {}",
+            name(file),
+            file.seconds,
+            file.count(),
+            said.join(", ")
+        );
     }
     let _ = writeln!(text, "{:.2} false labels in ten minutes", rate(files));
+    let [video, sound] = reconstruction(files).map(decibels);
+    let _ = writeln!(text, "reconstructed: video {video} dB (PSNR), sound {sound} dB (SNR)");
     text
 }
 
@@ -99,11 +183,14 @@ mod tests {
             path: name.into(),
             seconds,
             said: said.iter().copied().collect(),
+            video: Some(Errors { windows: 2, error: 0.002, power: 0.5 }),
+            sound: None,
         };
         let files = [file("a.mp4", 90.0, &[("blur", 2), ("hum", 1)]), file("b.mp4", 60.0, &[])];
         assert_eq!(rate(&files), 12.0);
         let table = table(&files);
-        assert!(table.contains("blur 2, hum 1") && table.ends_with("12.00 false labels in ten minutes\n"), "{table}");
+        assert!(table.contains("blur 2, hum 1") && table.contains("\n12.00 false labels in ten minutes\n"), "{table}");
+        assert!(table.ends_with("video 30.0 dB (PSNR), sound - dB (SNR)\n"), "{table}");
         let value: Value = serde_json::from_str(&json("mine", "abc", &files)).unwrap();
         assert_eq!(
             (&value["files"][0]["false_labels"]["blur"], &value["false_labels_in_ten_minutes"]),

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use perceiverflow::{Error, Result, perceiver::PerceiverConfig, train::AvTask};
 
-use super::{Textures, TrainingArgs};
+use super::{Materials, TrainingArgs};
 
 /// The configuration without `--config`.
 const CONFIG: &str = include_str!("../../../builtin/av/config.json");
 
 /// Windows on which the thresholds of the labels are chosen, when all else is done.
-const CALIBRATION: u64 = 1000;
+const CALIBRATION: u64 = 3000;
 
 /// Train a multimodal model that reconstructs short windows of video and sound and labels what is wrong with them.
 ///
@@ -20,14 +20,14 @@ const CALIBRATION: u64 = 1000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  perceiverflow train av --out my-av --textures pictures/
+  perceiverflow train av --out my-av --textures pictures/ --sounds recordings/
   perceiverflow evaluate av --model my-av")]
 pub(crate) struct AvArgs {
     /// Configuration of the model, whose classes are among the labels above [default: a small one with all of them]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
-    textures: Textures,
+    materials: Materials,
     #[command(flatten)]
     training: TrainingArgs,
 }
@@ -40,7 +40,7 @@ pub(super) fn small_config() -> Result<PerceiverConfig> {
 impl AvArgs {
     pub(super) fn run(self) -> Result<()> {
         let config = self.config.as_ref().map_or_else(small_config, PerceiverConfig::open)?;
-        let library = self.textures.library_of_windows(config.image_size * config.multimodal.patch)?;
-        self.training.train(AvTask::new(config, library)?)?.calibrate(CALIBRATION)
+        let material = self.materials.open(config.image_size * config.multimodal.patch, config.multimodal.sample_rate)?;
+        self.training.train(AvTask::new(config, material)?)?.calibrate(CALIBRATION)
     }
 }

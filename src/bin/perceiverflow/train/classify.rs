@@ -16,19 +16,11 @@ use perceiverflow::{
     train::{ClassifierStart, ClassifyTask, Example, Examples, LabelledFiles, ReadExamples},
 };
 
-use super::{TrainingArgs, av};
+use super::{CLIPS, PICTURES, TrainingArgs, av};
 use crate::{
     clips::{ClipArguments, windows_to_train_on},
     models::fetch,
 };
-
-/// Endings of files that clips are read from.
-pub(crate) const CLIPS: [&str; 18] = [
-    "3gp", "avi", "flac", "flv", "m4a", "m4v", "mkv", "mov", "mp3", "mp4", "mpeg", "mpg", "ogg", "ogv", "opus", "ts", "wav",
-    "webm",
-];
-/// Endings of files that pictures are read from.
-pub(crate) const PICTURES: [&str; 3] = ["jpeg", "jpg", "png"];
 
 /// Train a classifier of clips, or of pictures, on files of your own.
 ///

@@ -4,7 +4,7 @@ mod av;
 #[cfg(feature = "video-file")]
 mod classify;
 mod flow;
-mod textures;
+mod material;
 
 use std::{num::NonZeroUsize, ops::ControlFlow, path::PathBuf, thread};
 
@@ -15,9 +15,15 @@ use perceiverflow::{
     train::{CurvePoint, Task, Trainer, Training},
 };
 
-#[cfg(feature = "video-file")]
-pub(crate) use classify::{CLIPS, PICTURES};
-pub(crate) use textures::Textures;
+pub(crate) use material::{Materials, Textures};
+
+/// Endings of files that clips are read from.
+pub(crate) const CLIPS: [&str; 18] = [
+    "3gp", "avi", "flac", "flv", "m4a", "m4v", "mkv", "mov", "mp3", "mp4", "mpeg", "mpg", "ogg", "ogv", "opus", "ts", "wav",
+    "webm",
+];
+/// Endings of files that pictures are read from.
+pub(crate) const PICTURES: [&str; 3] = ["jpeg", "jpg", "png"];
 
 /// Train a model.
 #[derive(Debug, clap::Subcommand)]

@@ -1,0 +1,117 @@
+//! Measures of what a token of video shows, beside its pixels. Not in the published code: a small model need not learn to make them.
+
+use candle_core::{D, DType, Tensor};
+
+use crate::{compute::Search, error::Result};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VideoProfile {
+    /// Pixels of a token's side.
+    pub patch: usize,
+    /// Frames of a token.
+    pub frames: usize,
+    /// How well each frame matches the one behind it at small shifts; none to leave that out.
+    pub search: Option<Search>,
+    /// Whether the activity of each frame is measured: how much neighbours differ, in space and in time.
+    pub activity: bool,
+}
+
+/// Neighbours of a pixel: to the right, below, and in the next frame.
+const NEIGHBOURS: usize = 3;
+/// Differences (of a range of 1) below which all are alike.
+const STILL: f64 = 1e-4;
+
+impl VideoProfile {
+    /// Channels of a token.
+    pub fn channels(&self) -> usize {
+        let matched = self.search.map_or(0, |search| 2 * search.shifts());
+        self.frames * (matched + if self.activity { NEIGHBOURS } else { 0 })
+    }
+
+    /// Measures `images`, B × T × C × Y × X in 0 … 1, to B × T/frames × Y/patch × X/patch × channels: for each frame of a token, and for
+    /// the last of all held against itself,
+    ///
+    /// - the shares of the shifts and their costs, as [`Search::matches`] has them of whole tokens;
+    /// - log₁₀(10⁻⁴ + the mean difference to the neighbours) / 2 + 1, from −1 where nothing differs to 1, for the neighbours to the right,
+    ///   below and in the next frame. A picture goes on as its edge does.
+    ///
+    /// # Errors
+    /// When the sizes do not divide.
+    pub fn measure(&self, images: &Tensor) -> Result<Tensor> {
+        let (b, t, c, y, x) = images.dims5()?;
+        // Nothing of this is trained.
+        let images = images.to_dtype(DType::F32)?.detach();
+        let next = images.narrow(1, 1, t - 1)?;
+        let next = Tensor::cat(&[&next, &images.narrow(1, t - 1, 1)?], 1)?;
+        let (times, rows, columns) = (t / self.frames, y / self.patch, x / self.patch);
+        // B·T × rows × columns × channels of a frame to tokens of several frames.
+        let grouped = |of_frames: Tensor| -> Result<Tensor> {
+            let channels = of_frames.dim(D::Minus1)?;
+            let of_frames = of_frames.reshape(vec![b, times, self.frames, rows, columns, channels])?;
+            let tokens = of_frames.permute(vec![0, 1, 3, 4, 2, 5])?.contiguous()?;
+            Ok(tokens.reshape((b, times, rows, columns, self.frames * channels))?)
+        };
+        let mut measures = Vec::new();
+        if let Some(search) = &self.search {
+            let pairs = Tensor::stack(&[&images, &next], 2)?.reshape((b * t, 2, c, y, x))?.affine(2.0, -1.0)?;
+            let (whole, shifts) = (search.channels(), search.shifts());
+            measures.push(grouped(search.matches(&pairs)?.narrow(D::Minus1, whole - 2 * shifts, 2 * shifts)?)?);
+        }
+        if self.activity {
+            let images = images.reshape((b * t, c, y, x))?;
+            let right = images.narrow(3, 1, x - 1)?.pad_with_same(3, 0, 1)?;
+            let below = images.narrow(2, 1, y - 1)?.pad_with_same(2, 0, 1)?;
+            let differences = [right, below, next.reshape((b * t, c, y, x))?].map(|other| -> Result<Tensor> {
+                let difference = (&images - other)?.abs()?.mean_keepdim(1)?.avg_pool2d(self.patch)?;
+                Ok(((difference + STILL)?.log()? * (0.5 / std::f64::consts::LN_10))?.affine(1.0, 1.0)?)
+            });
+            let activity = Tensor::cat(&differences.into_iter().collect::<Result<Vec<_>>>()?, 1)?;
+            measures.push(grouped(activity.permute((0, 2, 3, 1))?.contiguous()?)?);
+        }
+        Ok(Tensor::cat(&measures, D::Minus1)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    const PROFILE: VideoProfile =
+        VideoProfile { patch: 4, frames: 2, search: Some(Search { patch: 4, reach: 1 }), activity: true };
+
+    /// Four frames of 8 × 8 grey levels; the first two are the same, then the picture moves by a pixel to the left and stays.
+    fn video() -> Tensor {
+        let level = |x: usize, y: usize| ((x * 7 + y * 5) % 11) as f32 / 11.0;
+        let frame = |shift: usize| (0..3 * 64).map(move |at| level(at % 8 + shift, at / 8 % 8));
+        let levels: Vec<f32> = [0, 0, 1, 1].into_iter().flat_map(frame).collect();
+        Tensor::from_vec(levels, (1, 4, 3, 8, 8), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn what_stands_still_and_what_moves_is_told() {
+        let measures = PROFILE.measure(&video()).unwrap();
+        assert_eq!(measures.dims(), [1, 2, 2, 2, PROFILE.channels()]);
+        assert_eq!(PROFILE.channels(), 2 * (2 * 9 + 3));
+        let token: Vec<f32> = measures.get(0).unwrap().get(0).unwrap().get(0).unwrap().get(0).unwrap().to_vec1().unwrap();
+        let likeliest = |frame: usize| {
+            let shares = &token[frame * 18..frame * 18 + 9];
+            (0..9).max_by(|&a, &b| shares[a].total_cmp(&shares[b])).unwrap()
+        };
+        // Row by row from one up and to the left: in the middle, and to the left.
+        assert_eq!((likeliest(0), likeliest(1)), (4, 3));
+        let activity = &token[36..];
+        let of_time = [activity[2], activity[5]];
+        assert!((of_time[0] + 1.0).abs() < 1e-4 && of_time[1] > 0.0, "{of_time:?}");
+        assert!(activity[0] > 0.0 && activity[1] > 0.0, "{activity:?}");
+    }
+
+    #[test]
+    fn the_last_frame_is_held_against_itself() {
+        let measures = PROFILE.measure(&video()).unwrap();
+        let last: Vec<f32> = measures.flatten_all().unwrap().to_vec1().unwrap();
+        assert!((last.last().unwrap() + 1.0).abs() < 1e-4, "nothing differs");
+    }
+}
