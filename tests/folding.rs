@@ -195,7 +195,9 @@ fn multimodal_autoencoding() {
         let (frames, side) = (tokens_in_time * frames_per_patch, 4 * random.random_range(1..5));
         let samples_per_patch = random.random_range(1..5);
         let samples = samples_per_patch * random.random_range(2..9);
+        let together = [(); 3].map(|()| random.random_range(1..3));
         let grid = [random.random_range(1..4), random.random_range(1..9), random.random_range(1..9)];
+        let grid: [usize; 3] = std::array::from_fn(|axis| grid[axis] * together[axis]);
         let config = config(
             json!({
                 "num_frames": frames,
@@ -212,6 +214,7 @@ fn multimodal_autoencoding() {
                     "out_channels": random.random_bool(0.5).then(|| random.random_range(1..40)),
                     "image_num_bands": random.random_range(1..5),
                     "audio_num_bands": random.random_range(1..9),
+                    "query_patch": together,
                     "decoder_widening_factor": random.random_range(1..4),
                     "use_query_residual": random.random_bool(0.5),
                 },

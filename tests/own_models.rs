@@ -129,6 +129,41 @@ fn video_in_tokens_of_several_frames() {
     assert_eq!(values(&written["image"]), values(&again["image"]));
 }
 
+/// The same with one query for two frames of 3 × 4 pixels, and with measures beside pixels and samples.
+fn measured() -> Value {
+    let mut config = tubes();
+    config["audio_samples_per_frame"] = json!(16);
+    config["samples_per_patch"] = json!(16);
+    let fields = json!({"query_patch": [2, 3, 4], "query_resolution": [3, 8, 6], "search": 2, "profile": true});
+    config["multimodal"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    config
+}
+
+#[test]
+fn pixels_that_share_a_query_and_tokens_that_are_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &measured(), PerceiverForMultimodalAutoencoding::new).unwrap();
+    let Model::MultimodalAutoencoding(model) = open(folder.path()) else { panic!("another architecture") };
+    let (image, audio) = (numbers(&[2, 6, 3, 24, 24]).abs().unwrap(), numbers(&[2, 96, 1]));
+    let inputs = MultimodalInputs { image: &image, audio: &audio, label: None };
+    let z = model.encode(inputs, Keep::default()).unwrap().last_hidden_state;
+    let whole = model.reconstruct(&z, 1000).unwrap();
+    assert_eq!(whole["image"].dims(), [2, 6, 24, 24, 3]);
+    assert_eq!(model.decoder().outputs()["image"], 3 * 8 * 6);
+    // Any pixels, in any order, are those of the whole.
+    let asked = vec![0, 3455, 700, 701, 1];
+    let points: Points = [("image".to_owned(), asked.clone()), ("audio".to_owned(), vec![]), ("label".to_owned(), vec![])].into();
+    let some = model.decode(&z, &points, false).unwrap().logits.remove("image").unwrap();
+    let pixels = whole["image"].reshape((2, 3456, 3)).unwrap();
+    let same = pixels.index_select(&Tensor::new(asked, &Device::Cpu).unwrap(), 1).unwrap();
+    let apart = values(&some).iter().zip(values(&same)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart < 1e-5, "{apart}");
+    let beyond: Points = [("image".to_owned(), vec![3456])].into();
+    assert!(model.decode(&z, &beyond, false).unwrap_err().to_string().contains("less than 3456"));
+    let short = MultimodalInputs { audio: &numbers(&[2, 80, 1]), ..inputs };
+    assert!(model.encode(short, Keep::default()).unwrap_err().to_string().contains("96 samples"));
+}
+
 #[test]
 fn sizes_that_do_not_fit_are_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -145,6 +180,8 @@ fn sizes_that_do_not_fit_are_named() {
     refused("multimodal", json!({"sample_rate": 0}));
     refused("multimodal", json!({"frames_per_patch": 2}));
     refused("multimodal", json!({"frames_per_patch": 5}));
+    refused("multimodal", json!({"query_patch": [2, 2, 2]}));
+    refused("multimodal", json!({"search": 3}));
 
     let model = write(folder.path(), &multimodal(), PerceiverForMultimodalAutoencoding::new).unwrap();
     let message = |image: &[usize], audio: &[usize]| {

@@ -89,5 +89,7 @@ fn a_multimodal_model_is_measured_beside_its_peers_and_on_clean_files() {
     let clip = place.text("data/calm/0.mp4");
     let clean = json_of(&place, &["evaluate", "av", "--model", &model, &clip]);
     assert!(clean["files"][0]["seconds"].as_f64().unwrap() > 0.5 && clean["false_labels_in_ten_minutes"].is_number(), "{clean}");
-    assert!(place.well(&["evaluate", "av", "--model", &model, &clip]).ends_with("false labels in ten minutes\n"));
+    assert!(clean["video_psnr_db"].as_f64().unwrap() > 0.0 && clean["audio_snr_db"].is_number(), "{clean}");
+    let table = place.well(&["evaluate", "av", "--model", &model, &clip]);
+    assert!(table.contains("false labels in ten minutes\nreconstructed: video "), "{table}");
 }

@@ -5,8 +5,10 @@ use rayon::prelude::*;
 use super::{DEPTH, Format, LeftFactor, LeftStack, PANEL, ROWS, pair, stack::PIECE, tile::Tile};
 use crate::compute::{gelu_in_place, vectorise::vectorised};
 
-/// Panels of columns in one piece of work: few enough for every core to have some.
+/// Panels of columns in one piece of work at most: few enough for every core to have some.
 const PANELS: usize = 8;
+/// Units that stay in the second-level cache beside the rows that pass by: 1 MiB.
+const KEPT: usize = 1 << 18;
 
 /// Columns in panels, ready for products.
 #[derive(Clone, Debug)]
@@ -163,10 +165,17 @@ impl RightFactor {
     #[allow(unsafe_code)]
     unsafe fn multiply_all(&self, left: &LeftStack, finish: Finish<'_>, out: *mut f32, add: bool) {
         let shared = Shared(out);
-        let pieces_across = self.panels().div_ceil(PANELS);
-        (0..left.pieces() * pieces_across).into_par_iter().for_each(|number| {
-            let (down, across) = (number / pieces_across, number % pieces_across);
-            let panels = across * PANELS..((across + 1) * PANELS).min(self.panels());
+        let units_of_panel = self.format.units(self.depth).max(1) * PANEL;
+        let panels_at_once = (KEPT / units_of_panel).clamp(1, PANELS);
+        let (pieces_down, pieces_across) = (left.pieces(), self.panels().div_ceil(panels_at_once));
+        // What is small stays near while all rows pass by once; of what is large, a few panels do, one after the other.
+        let rows_pass_once = self.units.len() <= KEPT;
+        (0..pieces_down * pieces_across).into_par_iter().for_each(|number| {
+            let (down, across) = match rows_pass_once {
+                true => (number / pieces_across, number % pieces_across),
+                false => (number % pieces_down, number / pieces_down),
+            };
+            let panels = across * panels_at_once..((across + 1) * panels_at_once).min(self.panels());
             let columns = panels.start * PANEL..(panels.end * PANEL).min(self.columns);
             let (piece, first) = (left.piece(down), down * PIECE);
             let at = |row: usize| shared.at((first + row) * self.columns + columns.start);
