@@ -466,7 +466,11 @@ impl PerceiverConfig {
         }
         let beside = multimodal.search > 0 || multimodal.profile;
         if beside && multimodal.out_channels.is_none() {
-            return Err(Error::config("multimodal.out_channels", "none", "a number, with multimodal.search or multimodal.profile"));
+            return Err(Error::config(
+                "multimodal.out_channels",
+                "none",
+                "a number, with multimodal.search or multimodal.profile",
+            ));
         }
         if multimodal.search > 16 || (multimodal.search > 0 && !multimodal.patch.is_multiple_of(2)) {
             return Err(Error::config("multimodal.search", multimodal.search, "0 to 16, and 0 where multimodal.patch is odd"));

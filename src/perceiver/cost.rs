@@ -298,7 +298,9 @@ fn multimodal(config: &PerceiverConfig, folding: Folding) -> Cost {
     let [patches, pixels] = [number(patches), pixels].map(|points| points / EXAMPLE_CALLS);
     let queries = Tokens { count: patches + pixels + 1.0, channels: width };
     let outputs = number(outputs);
-    let results = linear(patches, outputs, number(samples)) + linear(pixels, outputs, number(levels)) + linear(1.0, outputs, number(labels));
+    let results = linear(patches, outputs, number(samples))
+        + linear(pixels, outputs, number(levels))
+        + linear(1.0, outputs, number(labels));
     let answers = decode(config, queries, widening, outputs) + results;
     let call = Cost::new(config, preprocess, tokens, &blocks, answers, folding);
     Cost { decoder: EXAMPLE_CALLS * call.decoder, example: Some(EXAMPLE_CALLS * call.total()), ..call }

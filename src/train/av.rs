@@ -129,7 +129,11 @@ impl Task for AvTask {
         let (frames, side, patch) = (preprocessor.shape().frames, preprocessor.side(), self.config.samples_per_patch);
         let mut random = ChaCha8Rng::seed_from_u64(seed ^ numbers.start);
         let mut some = |of: usize| -> Vec<u32> {
-            if of <= QUERIES { (0..of as u32).collect() } else { (0..QUERIES).map(|_| random.random_range(0..of as u32)).collect() }
+            if of <= QUERIES {
+                (0..of as u32).collect()
+            } else {
+                (0..QUERIES).map(|_| random.random_range(0..of as u32)).collect()
+            }
         };
         let plane = side * side;
         let pixels = match self.config.multimodal.query_patch {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
-    LabelScore,
+    Care, LabelScore,
     log_spectrum::{Spectra, Spectrogram, log_spectral_distance, mean_spectrum},
     ssim::structural_similarity,
 };
@@ -13,8 +13,8 @@ use crate::{
     tasks::{Autoencode, ClipInputs, Framing, Head, ReconstructionError, VideoQueries},
 };
 
-/// Of the windows without a fault, the share that it may be said of.
-const FALSE_ALARMS: f64 = 0.001;
+/// Of labels that somebody is called for.
+const ALARMS: Care = Care { most_false: 0.001, slack: 0.01 };
 
 /// What a model says of one class.
 #[derive(Clone, Debug)]
@@ -107,11 +107,12 @@ impl AvScores {
         self.labels.iter().map(|label| (label.name.clone(), LabelScore::at(threshold(&label.name), &label.windows))).collect()
     }
 
-    /// For each label the threshold with the highest F1 on these windows; a fault is said of one window in a thousand without it at most.
+    /// For each label the threshold with the highest F1 on these windows. Faults are alarms: each is said of one window in a thousand without it at
+    /// most, and a hundredth of the F1 is given for fewer.
     pub fn best_thresholds(&self) -> BTreeMap<String, f32> {
         let threshold = |label: &JudgedLabel| {
             let alarms = Fault::named(&label.name).is_some_and(|fault| !fault.is_of_shot());
-            LabelScore::best_threshold(&label.windows, if alarms { FALSE_ALARMS } else { 1.0 })
+            LabelScore::best_threshold(&label.windows, if alarms { ALARMS } else { Care::NONE })
         };
         self.labels.iter().map(|label| (label.name.to_string(), threshold(label))).collect()
     }

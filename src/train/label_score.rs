@@ -37,24 +37,38 @@ impl LabelScore {
         }
     }
 
-    /// The threshold with the highest F1 among those that give the label to at most a share `most_false` of the windows without it: half-way
-    /// between the two confidences that it parts. 0.5 where no window has the label.
-    pub fn best_threshold(windows: &[(f32, bool)], most_false: f64) -> f32 {
+    /// The highest threshold whose F1 is the best, or near to it by `care`: half-way between the two confidences that it parts. 0.5 where no
+    /// window has the label.
+    pub fn best_threshold(windows: &[(f32, bool)], care: Care) -> f32 {
         let positives = windows.iter().filter(|(_, truth)| *truth).count();
-        let most_false = most_false * (windows.len() - positives) as f64;
+        let most_false = care.most_false * (windows.len() - positives) as f64;
         let sorted = falling(windows);
-        let (mut right, mut best) = (0usize, (0.0, 0.5));
+        let (mut right, mut thresholds) = (0usize, Vec::new());
         for (at, &(confidence, truth)) in sorted.iter().enumerate() {
             right += usize::from(truth);
             let next = sorted.get(at + 1).map_or(0.0, |(next, _)| *next);
-            let f1 = 2.0 * right as f64 / (at + 1 + positives) as f64;
             // No threshold parts what is equal.
-            if next < confidence && f1 > best.0 && (at + 1 - right) as f64 <= most_false {
-                best = (f1, (confidence + next) / 2.0);
+            if next < confidence && right > 0 && (at + 1 - right) as f64 <= most_false {
+                thresholds.push(((confidence + next) / 2.0, 2.0 * right as f64 / (at + 1 + positives) as f64));
             }
         }
-        best.1
+        let best = thresholds.iter().fold(0.0, |best: f64, (_, f1)| best.max(*f1));
+        thresholds.iter().find(|(_, f1)| *f1 >= best - care.slack).map_or(0.5, |(threshold, _)| *threshold)
     }
+}
+
+/// How much is given to say a label seldom where it does not hold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Care {
+    /// Of the windows without the label, the share that it may be said of.
+    pub most_false: f64,
+    /// How far the F1 may be from the best that there is.
+    pub slack: f64,
+}
+
+impl Care {
+    /// The best F1 at any price.
+    pub const NONE: Self = Self { most_false: 1.0, slack: 0.0 };
 }
 
 fn average_precision(windows: &[(f32, bool)]) -> f64 {
@@ -85,18 +99,20 @@ mod tests {
         let score = LabelScore::at(0.7, &windows);
         assert_eq!((score.positives, score.precision, score.recall, score.f1), (2, 0.5, 0.5, 0.5));
         assert!((score.average_precision - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
-        let best = LabelScore::best_threshold(&windows, 1.0);
+        let best = LabelScore::best_threshold(&windows, Care::NONE);
         assert!((best - 0.35).abs() < 1e-6, "{best}");
         assert_eq!(LabelScore::at(best, &windows).f1, 0.8);
-        let careful = LabelScore::best_threshold(&windows, 0.3);
-        assert!((careful - 0.85).abs() < 1e-6, "one of two would be wrong: {careful}");
+        for care in [Care { most_false: 0.3, slack: 0.0 }, Care { most_false: 1.0, slack: 0.2 }] {
+            let careful = LabelScore::best_threshold(&windows, care);
+            assert!((careful - 0.85).abs() < 1e-6, "one of two would be wrong, and 2/3 is near 0.8: {careful}");
+        }
     }
 
     #[test]
     fn nothing_to_find_and_nothing_said() {
         let score = LabelScore::at(0.5, &[(0.2, false), (0.1, false)]);
         assert_eq!((score.precision, score.recall, score.f1, score.average_precision), (0.0, 0.0, 0.0, 0.0));
-        assert_eq!(LabelScore::best_threshold(&[(0.2, false)], 1.0), 0.5);
+        assert_eq!(LabelScore::best_threshold(&[(0.2, false)], Care::NONE), 0.5);
     }
 
     #[test]

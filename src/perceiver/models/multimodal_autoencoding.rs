@@ -273,7 +273,8 @@ fn preprocessor(config: &PerceiverConfig, weights: &Weights<'_>) -> Result<Multi
         ..Default::default()
     };
     let search = config.multimodal.search();
-    let measured = (profile || search.is_some()).then_some(VideoProfile { patch, frames: frames_per_patch, search, activity: profile });
+    let measured =
+        (profile || search.is_some()).then_some(VideoProfile { patch, frames: frames_per_patch, search, activity: profile });
     let pixels = COLOURS * frames_per_patch * patch * patch;
     let image = ImageOptions {
         prep_type: PrepType::Patches,

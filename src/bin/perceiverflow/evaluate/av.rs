@@ -27,7 +27,8 @@ use crate::{model::ModelArguments, output, train::Materials};
 /// 0 dB for silence, and the log-spectral distance, beside that of silence and of the mean spectrum. Beside black, freeze and silence stands
 /// what blackdetect, freezedetect and silencedetect of the program ffmpeg say of the same windows, where it is installed.
 ///
-/// With files, these are taken for clean, and what the model finds wrong with them is counted.
+/// With files, these are taken for clean, and what the model finds wrong with them is counted, apart from a last window that is not whole;
+/// with PSNR and SNR of what it reconstructs of them.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

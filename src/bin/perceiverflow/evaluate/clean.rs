@@ -75,6 +75,7 @@ impl CleanFile {
         let of_video = windows.video.is_some().then(Errors::default);
         let of_sound = windows.has_sound.then(Errors::default);
         let mut file = Self { path: path.to_owned(), seconds: 0.0, said: BTreeMap::new(), video: of_video, sound: of_sound };
+        let length = task.preprocessor(clips.framing()).shape().duration();
         let mut before: Vec<Fault> = Vec::new();
         windows.each_batch(model, true, &Interrupt::listen(), |windows| {
             let inputs: Vec<_> = windows.iter().map(|window| &window.inputs).collect();
@@ -86,7 +87,9 @@ impl CleanFile {
                     let label = labels.as_slice().iter().find(|label| &*label.name == fault.name());
                     label.is_some_and(|label| label.confidence >= thresholds.get(fault.name()).copied().unwrap_or(0.5))
                 };
-                let now: Vec<Fault> = faults.iter().copied().filter(holds).collect();
+                // What is left of a window behind the end of the file is silent and stands still.
+                let is_whole = window.range().end - window.range().start >= length;
+                let now: Vec<Fault> = faults.iter().copied().filter(|fault| is_whole && holds(fault)).collect();
                 for fault in now.iter().filter(|fault| !before.contains(fault)) {
                     *file.said.entry(fault.name()).or_default() += 1;
                 }
@@ -122,7 +125,8 @@ fn rate(files: &[CleanFile]) -> f64 {
 
 /// Over all windows of all files that have it: PSNR of the video, SNR of the sound, in dB.
 fn reconstruction(files: &[CleanFile]) -> [Option<f64>; 2] {
-    let errors = |of: fn(&CleanFile) -> Option<&Errors>| Some(Errors::all(files.iter().filter_map(of))).filter(|all| all.windows > 0);
+    let errors =
+        |of: fn(&CleanFile) -> Option<&Errors>| Some(Errors::all(files.iter().filter_map(of))).filter(|all| all.windows > 0);
     [errors(|file| file.video.as_ref()).map(|all| all.psnr()), errors(|file| file.sound.as_ref()).map(|all| all.snr())]
 }
 

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "video-file")]
 use std::{sync::Arc, time::Duration};
 
+#[cfg(feature = "video-file")]
+use perceiverflow::video_file::{Media, MediaReader};
 use perceiverflow::{
     Error, Result,
     media::{Filter, Picture, resample},
     scene::{SoundLibrary, TextureLibrary, faults::Material},
 };
-#[cfg(feature = "video-file")]
-use perceiverflow::video_file::{Media, MediaReader};
 
 use super::{CLIPS, PICTURES};
 
@@ -54,10 +54,7 @@ impl Materials {
         for path in listed("--sounds", &self.sounds, &CLIPS, "sound or video files")? {
             recordings.push(recording(&path, rate)?);
         }
-        Ok(Material {
-            textures: self.textures.library_of_windows(side)?,
-            sounds: SoundLibrary::mixed(recordings, share),
-        })
+        Ok(Material { textures: self.textures.library_of_windows(side)?, sounds: SoundLibrary::mixed(recordings, share) })
     }
 }
 
