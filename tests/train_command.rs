@@ -20,7 +20,7 @@ fn place() -> Place {
     });
     fs::write(place.path("av.json"), config.to_string()).unwrap();
     let (config, model) = (place.text("av.json"), place.text("av"));
-    place.well(&["train", "av", "--config", &config, "--steps", "1", "--batch", "2", "--out", &model]);
+    place.well(&["train", "av", "--config", &config, "--steps", "1", "--batch", "2", "--calibration", "50", "--out", &model]);
     for (class, size) in [("calm", "64x48"), ("wild", "48x64")] {
         fs::create_dir_all(place.path("data").join(class)).unwrap();
         for clip in 0..3 {

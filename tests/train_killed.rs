@@ -89,7 +89,7 @@ fn of_flow() {
 #[test]
 fn of_windows_with_labels() {
     let place = tempfile::tempdir().unwrap();
-    holds(place.path(), &["av", "--config", &of_windows(place.path())]);
+    holds(place.path(), &["av", "--calibration", "50", "--config", &of_windows(place.path())]);
 }
 
 #[test]
@@ -97,7 +97,9 @@ fn of_a_classifier() {
     let place = tempfile::tempdir().unwrap();
     let path = |name: &str| -> PathBuf { place.path().join(name) };
     let text = |name: &str| path(name).to_str().unwrap().to_owned();
-    well(&["train", "av", "--config", &of_windows(place.path()), "--steps", "1", "--batch", "1", "--out", &text("model")]);
+    let config = of_windows(place.path());
+    let once = ["--calibration", "50", "--steps", "1", "--batch", "1"];
+    well(&[&["train", "av", "--config", &config, "--out", &text("model")], &once[..]].concat());
     for (class, size) in [("wide", "64x32"), ("high", "32x64")] {
         fs::create_dir_all(path("data").join(class)).unwrap();
         for clip in 0..3 {

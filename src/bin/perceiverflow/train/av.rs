@@ -9,9 +9,6 @@ use super::{Materials, TrainingArgs};
 /// The configuration without `--config`.
 const CONFIG: &str = include_str!("../../../builtin/av/config.json");
 
-/// Windows on which the thresholds of the labels are chosen, when all else is done.
-const CALIBRATION: u64 = 3000;
-
 /// Train a multimodal model that reconstructs short windows of video and sound and labels what is wrong with them.
 ///
 /// The windows are made by formulas and chance, their labels known exactly: black, freeze, colour-bars, snow, macroblocks, blur, flash,
@@ -26,6 +23,9 @@ pub(crate) struct AvArgs {
     /// Configuration of the model, whose classes are among the labels above [default: a small one with all of them]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Windows, never trained on, by which the thresholds of the labels are chosen when all else is done
+    #[arg(long, value_name = "WINDOWS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..))]
+    calibration: u64,
     #[command(flatten)]
     materials: Materials,
     #[command(flatten)]
@@ -41,6 +41,6 @@ impl AvArgs {
     pub(super) fn run(self) -> Result<()> {
         let config = self.config.as_ref().map_or_else(small_config, PerceiverConfig::open)?;
         let material = self.materials.open(config.image_size * config.multimodal.patch, config.multimodal.sample_rate)?;
-        self.training.train(AvTask::new(config, material)?)?.calibrate(CALIBRATION)
+        self.training.train(AvTask::new(config, material)?)?.calibrate(self.calibration)
     }
 }
