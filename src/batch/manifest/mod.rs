@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use super::Shard;
 use crate::{
     error::{Error, Result},
-    video_file::MediaReader,
+    video_file::{MediaReader, is_address},
 };
 
 /// Who asks only how long a file lasts hears nothing of it.
@@ -65,7 +65,8 @@ impl Input {
 }
 
 /// Gathers the inputs that `given` names, in their order: a file is itself, a folder all media files below it (`except` is left out: the
-/// run's own output), `*`, `?`, `[…]` and `**` make a pattern, and a list (`.jsonl`, `.ndjson`, `.csv`) names one file in each line.
+/// run's own output), an address is itself, `*`, `?`, `[…]` and `**` make a pattern, and a list (`.jsonl`, `.ndjson`, `.csv`) names one
+/// file in each line.
 ///
 /// A file that does not exist is an input all the same: it fails when its turn comes, and stops nothing.
 ///
@@ -76,6 +77,8 @@ pub fn gather(given: &[PathBuf], except: &Path) -> Result<Vec<Input>> {
     for given in given {
         let extension = given.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
         match extension.as_deref() {
+            // What looks like a pattern or a list in an address is the server's business.
+            _ if is_address(given) => inputs.push(Input::plain(given)),
             _ if given.is_dir() => {
                 inputs.extend(folder::media_files(given, &seen_from(given, except))?.into_iter().map(Input::plain));
             }
