@@ -91,11 +91,9 @@ fn read(path: &Path, job: &Job, stages: &Stages, wanted: &Wanted, pieces: &Sende
 
 impl Reader {
     fn open(path: &Path, job: &Job) -> Result<Self> {
-        match job {
-            Job::Flow { .. } => VideoReader::open(path).map(Self::Pictures),
-            Job::Classify { clips, .. } | Job::Encode { clips } | Job::Reconstruct { clips, .. } => {
-                MediaReader::open(path, clips.preprocessor().shape().sample_rate).map(Self::Both)
-            }
+        match job.sample_rate() {
+            None => VideoReader::open(path).map(Self::Pictures),
+            Some(rate) => MediaReader::open(path, rate).map(Self::Both),
         }
     }
 
