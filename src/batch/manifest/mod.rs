@@ -13,6 +13,7 @@ use std::{
 
 pub use entry::FileOptions;
 
+use crossbeam_channel::bounded;
 use rayon::prelude::*;
 
 use super::Shard;
@@ -96,11 +97,21 @@ pub fn gather(given: &[PathBuf], except: &Path) -> Result<Vec<Input>> {
     distinct(inputs)
 }
 
-/// Asks every file that is there and has no duration yet how long it lasts: what makes shards last alike. What cannot be opened stays
-/// without.
-pub fn measure(inputs: &mut [Input]) {
+/// Asks every file that is there and has no duration yet how long it lasts: what makes shards last alike. What cannot be opened, or keeps
+/// everybody waiting for longer than `patience`, stays without.
+pub(super) fn measure(inputs: &mut [Input], patience: Duration) {
+    measure_by(inputs, patience, |path| MediaReader::open(path, ANY_RATE).ok()?.duration());
+}
+
+fn measure_by(inputs: &mut [Input], patience: Duration, ask: fn(&Path) -> Option<Duration>) {
     inputs.par_iter_mut().filter(|input| input.duration.is_none() && input.path.is_file()).for_each(|input| {
-        input.duration = MediaReader::open(&input.path, ANY_RATE).ok().and_then(|reader| reader.duration());
+        let (path, (sender, duration)) = (input.path.clone(), bounded(1));
+        // On a thread of its own, which is left behind when its file hangs.
+        let asked = std::thread::Builder::new().name("measure".into()).spawn(move || {
+            // Nobody listens any more when this took too long.
+            let _ = sender.send(ask(&path));
+        });
+        input.duration = asked.ok().and_then(|_| duration.recv_timeout(patience).ok()).flatten();
     });
 }
 
@@ -171,6 +182,27 @@ mod tests {
             .unwrap();
         let message = of(&[path("a/list.jsonl")]).unwrap_err().to_string();
         assert!(message.contains("2.mp4") && message.contains("1.MKV"), "{message}");
+    }
+
+    #[test]
+    fn a_file_that_hangs_is_not_measured() {
+        let root = tempfile::tempdir().unwrap();
+        let mut inputs = ["good", "hangs"].map(|name| Input::plain(root.path().join(name)));
+        inputs.iter().for_each(|input| std::fs::write(&input.path, "").unwrap());
+        measure_by(&mut inputs, Duration::from_millis(500), |path| {
+            while path.ends_with("hangs") {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            Some(Duration::from_secs(7))
+        });
+        assert_eq!(inputs.map(|input| input.duration), [Some(Duration::from_secs(7)), None]);
+    }
+
+    #[test]
+    fn addresses_are_neither_patterns_nor_lists() {
+        let given = ["http://host/a.mp4?token=x", "https://host/day[1].ts", "http://host/rows.csv", "s3+x://host/*.jsonl"];
+        let inputs = gather(&given.map(PathBuf::from), Path::new("out")).unwrap();
+        assert_eq!(ids(&inputs), given);
     }
 
     #[test]
