@@ -87,7 +87,8 @@ impl<W: Send + 'static, R: Send + 'static> Worker<W, R> {
         Ok(worker)
     }
 
-    /// Starts another thread, which takes from the same queue and computes on `threads`: whoever is free takes the next batch.
+    /// Starts another thread, which takes from the same queue: whoever is free takes the next batch. It computes on `threads`, which are its
+    /// own; on those of another one it would wait until that ends.
     ///
     /// # Errors
     /// When the system refuses the thread.
@@ -315,7 +316,7 @@ mod tests {
             std::thread::yield_now();
         }
         // The first thread is busy for as long as we like; all else goes past it.
-        worker.add(options.threads.clone(), |w: &[u32]| Ok(w.to_vec())).unwrap();
+        worker.add(Threads::new(NonZeroUsize::MIN).unwrap(), |w: &[u32]| Ok(w.to_vec())).unwrap();
         for n in 1..5 {
             assert_eq!(worker.submit(n).unwrap().wait().unwrap(), n);
         }
