@@ -81,17 +81,14 @@ fn a_file_whose_output_cannot_be_written_fails_alone() {
     let long = "x".repeat(300);
     let list = format!("path,id\nin/clip-0.mp4,{long}\nin/clip-1.mp4,short\n");
     std::fs::write(place.path("list.csv"), list).unwrap();
-    let run = |task: &'static str, model: &'static str, more: &'static str| {
-        [
-            &["batch", "--task", task, "--model", model, "list.csv", "--out", task, "-q"][..],
-            &[more][..usize::from(!more.is_empty())],
-        ]
-        .concat()
-    };
-    for (task, model, more) in
-        [("flow", FLOW, "--flo"), ("classify", "model", "--vtt"), ("encode", "model", ""), ("reconstruct", "model", "")]
-    {
-        let first = run(task, model, more);
+    let tasks: [(&str, &str, &[&str]); 4] = [
+        ("flow", FLOW, &["--flo", "--scale", "fit"]),
+        ("classify", "model", &["--vtt"]),
+        ("encode", "model", &[]),
+        ("reconstruct", "model", &[]),
+    ];
+    for (task, model, more) in tasks {
+        let first = [&["batch", "--task", task, "--model", model, "list.csv", "--out", task, "-q"], more].concat();
         let again = [&first[..], &["--resume", "--retry-failed"]].concat();
         for arguments in [first, again] {
             let (stdout, _) = place.ends(3, &arguments);

@@ -95,9 +95,14 @@ fn interrupt(run: &Child) {
 #[test]
 fn twice_interrupted_it_stops_now_and_can_go_on() {
     let place = Place::new(&[]);
-    place.well(&["scene", "in/large.mp4", "--size", "256x192", "--frames", "12", "-q"]);
+    place.well(&["scene", "in/large.mp4", "--size", "96x72", "--frames", "8", "-q"]);
     let run = |out: &'static str, more: &[&'static str]| {
-        [&["batch", "--task", "flow", "--model", FLOW, "in", "--out", out, "-q", "--model-calls", "1"][..], more].concat()
+        [
+            &["batch", "--task", "flow", "--model", FLOW, "--tile-overlap", "2", "in", "--out", out, "-q", "--model-calls", "1"]
+                [..],
+            more,
+        ]
+        .concat()
     };
     place.well(&run("whole", &[]));
     let mut child = place.command(&run("out", &[])).spawn().unwrap();
