@@ -2,13 +2,16 @@
 //! busy the stages of the batch were. Rounds alternate, so that whatever else the machine does meets both alike; the medians count. Where the
 //! machine does much else, the time by the clock says more about that; on Linux the processors' time is compared as well.
 //!
+//! The program is built as this is, optimised unless `--profile` says otherwise; the variable `PERCEIVERFLOW` names another one.
+//!
 //! ```text
 //! cargo bench --bench archive                    flow and labels
 //! cargo bench --bench archive -- classify        one of them
+//! PERCEIVERFLOW=target/release/perceiverflow cargo bench --profile dev --bench archive
 //! ```
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -24,6 +27,7 @@ const TASKS: [(&str, &[&str]); 2] = [("flow", &["--flo"]), ("classify", &["--vtt
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    println!("{}", program().display());
     for size in SIZES {
         let folder = tempfile::tempdir().expect("a folder for the clips");
         std::fs::create_dir(folder.path().join("in")).expect("the folder is new");
@@ -57,7 +61,7 @@ fn compare(folder: &Path, clips: &[String], task: &str, kept: &[&str]) -> String
     };
     let busy = busy(&folder.join(format!("together-{task}-{}/report.json", ROUNDS - 1)));
     let processors = alone[0].processors.map(|_| format!("; processors: {}", by(|spent| spent.processors.unwrap_or_default())));
-    format!("{}{}; busy: {busy}", by(|spent| spent.clock), processors.unwrap_or_default())
+    format!("clock: {}{}; busy: {busy}", by(|spent| spent.clock), processors.unwrap_or_default())
 }
 
 /// What work took.
@@ -67,10 +71,15 @@ struct Spent {
     processors: Option<Duration>,
 }
 
+/// The program that is measured.
+fn program() -> PathBuf {
+    let named = std::env::var_os("PERCEIVERFLOW").map(|path| std::path::absolute(path).expect("a path of a program"));
+    named.unwrap_or_else(|| env!("CARGO_BIN_EXE_perceiverflow").into())
+}
+
 /// Runs the program in a folder.
 fn run(folder: &Path, arguments: &[&str]) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_perceiverflow"));
-    let status = command.args(arguments).current_dir(folder).stdout(Stdio::null()).status();
+    let status = Command::new(program()).args(arguments).current_dir(folder).stdout(Stdio::null()).status();
     assert!(status.is_ok_and(|status| status.success()), "{arguments:?} failed");
 }
 

@@ -6,7 +6,7 @@
 What follows `--` goes to `perceiverflow batch`. Inputs, OUT and the program lie where every node finds them under the same path. The list
 is cut into shards; an actor runs one after the other. A shard whose node is lost, or whose run ends in an error, goes to another node, which
 goes on with the window after the last one written. At the end all shards are merged: rows, Parquet and what the task makes in OUT/merged.
-Exit codes are those of `perceiverflow batch merge`: 3 when some files failed.
+Exit codes are those of `perceiverflow batch merge`: 3 when some files failed, 4 when some are missing.
 """
 
 import argparse

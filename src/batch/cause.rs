@@ -19,6 +19,15 @@ pub(super) fn of(error: &Error) -> String {
     }
 }
 
+/// The kind of a failure in writing what a file becomes.
+pub(super) fn of_output(error: &Error) -> String {
+    let reason = match error {
+        Error::Io { source, .. } => without_details(&source.to_string()),
+        other => of(other),
+    };
+    format!("its output cannot be written, {reason}")
+}
+
 /// A message up to where it goes into details.
 fn without_details(message: &str) -> String {
     let end = message.find([':', ';', '(']).unwrap_or(message.len());
@@ -39,5 +48,8 @@ mod tests {
         assert_eq!(of(&Error::format("b", unreadable)), "not a video file that FFmpeg can read, or its beginning only");
         assert_eq!(of(&Error::format("b", "reading failed after 1.250 s (x)")), "reading failed after");
         assert_eq!(of(&Error::io("c")(ErrorKind::NotFound.into())), "the file does not exist");
+        let denied = Error::io("d")(std::io::Error::from_raw_os_error(13));
+        assert_eq!(of(&denied), "the file may not be read");
+        assert_eq!(of_output(&denied), "its output cannot be written, Permission denied");
     }
 }

@@ -1,4 +1,4 @@
-//! Windows of a multimodal model: how they are cut, and how they go through it.
+//! Windows of a multimodal model or an image classifier: how they are cut, and how they go through it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,14 +6,14 @@ use super::windows::Window;
 use crate::{
     error::Result,
     media::{ClipOptions, ClipShape, MissingAudio, PartialWindow},
-    tasks::{Autoencode, ClipPreprocessor, Framing, Head, Latents},
+    tasks::{Autoencode, ClassifyWindows, ClipInputs, ClipPreprocessor, Framing, Head, Latents, WindowPreprocessor},
 };
 
-/// A multimodal model and the windows that go through it.
+/// A model and the windows that go through it: a multimodal one, or `M`.
 #[derive(Clone, Debug)]
-pub struct Clips {
+pub struct Clips<M = Arc<Autoencode>> {
     /// The model.
-    pub model: Arc<Autoencode>,
+    pub model: M,
     /// How windows are cut.
     pub cutting: Cutting,
     /// Windows in a model call, of any files, 1 or more. A call with fewer is filled up: matrix products of another size round otherwise,
@@ -21,12 +21,12 @@ pub struct Clips {
     pub batch_size: usize,
 }
 
-/// How windows of a multimodal model are cut from a file.
+/// How windows are cut from a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cutting {
     /// Frames from the start of a window to the start of the next; none: those of a window.
     pub stride_frames: Option<usize>,
-    /// How pictures meet the model's square.
+    /// How pictures meet a multimodal model's square.
     pub framing: Framing,
     /// What becomes of windows without sound.
     pub missing_audio: MissingAudio,
@@ -47,31 +47,15 @@ impl Cutting {
     }
 }
 
-impl Clips {
-    /// Makes the model's inputs.
-    pub(super) fn preprocessor(&self) -> ClipPreprocessor {
-        self.model.preprocessor(self.cutting.framing)
-    }
-
-    /// Media from the start of the first window to the start of this one.
-    pub(super) fn start_of(&self, window: u64) -> Duration {
-        let shape = self.preprocessor().shape();
+impl<M> Clips<M> {
+    /// Media from the start of the first window, of this shape, to the start of another.
+    pub(super) fn start_of(&self, window: u64, shape: ClipShape) -> Duration {
         shape.time_of(window * (self.cutting.stride_frames.unwrap_or(shape.frames) * shape.samples_per_frame) as u64)
     }
 
     /// What results hang on, in words.
     pub(super) fn options(&self) -> String {
         format!("{:?}, calls of {}", self.cutting, self.batch_size)
-    }
-
-    /// The latents of several windows.
-    pub(super) fn encode(&self, windows: &[Window]) -> Result<Vec<Latents>> {
-        self.filled_up(windows.iter().filter_map(Window::clip).collect(), |windows| self.model.encode(windows))
-    }
-
-    /// What a head says of them.
-    pub(super) fn decode<'a>(&self, latents: impl Iterator<Item = &'a Latents>, head: Head) -> Result<Vec<Vec<f32>>> {
-        self.filled_up(latents.collect(), |latents| self.model.decode(latents, head))
     }
 
     /// Calls the model with a whole batch, the last of the inputs repeated; the answers to the inputs alone.
@@ -84,4 +68,37 @@ impl Clips {
         answers.truncate(count);
         Ok(answers)
     }
+}
+
+impl Clips {
+    /// Makes the model's inputs.
+    pub(super) fn preprocessor(&self) -> ClipPreprocessor {
+        self.model.preprocessor(self.cutting.framing)
+    }
+
+    /// The latents of several windows.
+    pub(super) fn encode(&self, windows: &[Window]) -> Result<Vec<Latents>> {
+        self.filled_up(inputs(windows), |windows| self.model.encode(windows))
+    }
+
+    /// What a head says of them.
+    pub(super) fn decode<'a>(&self, latents: impl Iterator<Item = &'a Latents>, head: Head) -> Result<Vec<Vec<f32>>> {
+        self.filled_up(latents.collect(), |latents| self.model.decode(latents, head))
+    }
+}
+
+impl Clips<ClassifyWindows> {
+    /// Makes the model's inputs.
+    pub(super) fn preprocessor(&self) -> WindowPreprocessor {
+        self.model.preprocessor(self.cutting.framing)
+    }
+
+    /// A score for each class, of several windows.
+    pub(super) fn scores(&self, windows: &[Window]) -> Result<Vec<Vec<f32>>> {
+        self.filled_up(inputs(windows), |windows| self.model.scores(windows))
+    }
+}
+
+fn inputs(windows: &[Window]) -> Vec<&ClipInputs> {
+    windows.iter().filter_map(Window::clip).collect()
 }

@@ -18,7 +18,7 @@ use crate::error::Result;
 /// The last word of an earlier run on a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Verdict {
-    Done { windows: u64 },
+    Done { windows: u64, damaged: u64 },
     Failed { cause: String, detail: String },
 }
 
@@ -108,7 +108,7 @@ impl Earlier {
 
     fn verdict(&self, state: &State) -> Option<Verdict> {
         match state {
-            State::Done { windows, .. } => Some(Verdict::Done { windows: *windows }),
+            &State::Done { windows, damaged, .. } => Some(Verdict::Done { windows, damaged }),
             State::Failed { cause, detail } if !self.retry_failed => {
                 Some(Verdict::Failed { cause: cause.clone(), detail: detail.clone() })
             }

@@ -36,6 +36,8 @@ pub enum Event {
         file: Arc<str>,
         /// How many windows it has.
         windows: u64,
+        /// How many of its packets and pictures are damaged.
+        damaged: u64,
         /// Whether an earlier run did it.
         earlier: bool,
     },

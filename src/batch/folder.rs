@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -81,6 +82,17 @@ impl OutputFolder {
         }
         Ok(path)
     }
+
+    /// Whether an error in writing one input's files will meet all others too: the storage is full, over its quota or read-only, or the
+    /// folder takes no files any more. All else, such as a name that is too long, is that input's own.
+    pub(super) fn ends_run(&self, error: &Error) -> bool {
+        let Error::Io { source, .. } = error else { return false };
+        match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem => true,
+            ErrorKind::PermissionDenied => tempfile::tempfile_in(&self.path).is_err(),
+            _ => false,
+        }
+    }
 }
 
 /// The parts of a run's folder that are not one input's.
@@ -104,7 +116,7 @@ fn is_ours(name: &str) -> bool {
 /// Files being written have hidden names. Spools are hidden too, and stay: they hold finished windows.
 fn remove_unfinished(folder: &Path, below: bool) -> Result<()> {
     let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         other => other.map_err(Error::io(folder))?,
     };
     for entry in entries {
@@ -124,6 +136,21 @@ fn remove_unfinished(folder: &Path, below: bool) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_all_files_will_meet_ends_a_run() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = OutputFolder::open(root.path()).unwrap();
+        let ends = |kind: ErrorKind| folder.ends_run(&Error::io("out/a.flo")(kind.into()));
+        for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::ReadOnlyFilesystem] {
+            assert!(ends(kind), "{kind}");
+        }
+        // The folder itself takes files: what is closed is one input's place in it.
+        for kind in [ErrorKind::InvalidFilename, ErrorKind::NotADirectory, ErrorKind::PermissionDenied] {
+            assert!(!ends(kind), "{kind}");
+        }
+        assert!(!folder.ends_run(&Error::format("out/a.mp4", "the encoder refuses the video")));
+    }
 
     #[test]
     fn one_process_at_a_time_and_what_was_left_half_written_goes() {

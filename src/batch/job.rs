@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     media::Labels,
-    tasks::{Head, OpticalFlow, Tiling, VideoQueries},
+    tasks::{ClassifyWindows, Head, OpticalFlow, Tiling, VideoQueries},
     video_file::SkipTo,
 };
 
@@ -34,8 +34,8 @@ pub enum Job {
     },
     /// What is seen and heard.
     Classify {
-        /// The model and its windows.
-        clips: Clips,
+        /// The model, multimodal or an image classifier, and its windows.
+        clips: Clips<ClassifyWindows>,
         /// At most so many labels of a window, 1 or more.
         top_k: usize,
         /// From which confidence on a label counts; without one by the model's own thresholds.
@@ -72,7 +72,8 @@ impl Job {
     pub fn model_hash(&self) -> &str {
         match self {
             Self::Flow { model, .. } => model.hash(),
-            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => clips.model.hash(),
+            Self::Classify { clips, .. } => clips.model.hash(),
+            Self::Encode { clips } | Self::Reconstruct { clips, .. } => clips.model.hash(),
         }
     }
 
@@ -84,8 +85,10 @@ impl Job {
                 *frame_distance = options.frame_distance.unwrap_or(*frame_distance);
                 *inference_interval = options.inference_interval.unwrap_or(*inference_interval);
             }
-            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => {
-                clips.cutting.stride_frames = options.stride_frames.or(clips.cutting.stride_frames);
+            Self::Classify { clips: Clips { cutting, .. }, .. }
+            | Self::Encode { clips: Clips { cutting, .. } }
+            | Self::Reconstruct { clips: Clips { cutting, .. }, .. } => {
+                cutting.stride_frames = options.stride_frames.or(cutting.stride_frames);
             }
         }
         job
@@ -105,6 +108,18 @@ impl Job {
         }
     }
 
+    /// The rate of the sound that its windows have; none where they have none.
+    pub(super) fn sample_rate(&self) -> Option<u32> {
+        match self {
+            Self::Flow { .. } => None,
+            Self::Classify { clips, .. } => {
+                let preprocessor = clips.preprocessor();
+                preprocessor.hears().then(|| preprocessor.shape().sample_rate)
+            }
+            Self::Encode { clips } | Self::Reconstruct { clips, .. } => Some(clips.preprocessor().shape().sample_rate),
+        }
+    }
+
     /// Media from the start of a window to the start of the next, in the mean.
     pub(super) fn stride(&self, opened: &Opened) -> Duration {
         match self {
@@ -112,7 +127,8 @@ impl Job {
                 let rate = opened.video.map_or(1.0, |video| video.frame_rate.value());
                 Duration::from_secs_f64(*inference_interval as f64 / rate)
             }
-            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => clips.start_of(1),
+            Self::Classify { clips, .. } => clips.start_of(1, clips.preprocessor().shape()),
+            Self::Encode { clips } | Self::Reconstruct { clips, .. } => clips.start_of(1, clips.preprocessor().shape()),
         }
     }
 
@@ -121,8 +137,9 @@ impl Job {
         match self {
             Self::Flow { inference_interval, .. } => SkipTo::Frame(window.saturating_mul(*inference_interval)),
             // No file begins before its zero.
-            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => {
-                SkipTo::Time(clips.start_of(window))
+            Self::Classify { clips, .. } => SkipTo::Time(clips.start_of(window, clips.preprocessor().shape())),
+            Self::Encode { clips } | Self::Reconstruct { clips, .. } => {
+                SkipTo::Time(clips.start_of(window, clips.preprocessor().shape()))
             }
         }
     }
@@ -132,7 +149,8 @@ impl Job {
         match self {
             // The pairs of a call are computed one after the other.
             Self::Flow { .. } => 1,
-            Self::Classify { clips, .. } | Self::Encode { clips } | Self::Reconstruct { clips, .. } => clips.batch_size,
+            Self::Classify { clips, .. } => clips.batch_size,
+            Self::Encode { clips } | Self::Reconstruct { clips, .. } => clips.batch_size,
         }
     }
 
@@ -165,10 +183,7 @@ impl Job {
                 let pairs: Vec<_> = windows.iter().filter_map(Window::pair).collect();
                 Ok(model.estimate(&pairs, *tiling)?.into_iter().map(WindowAnswer::Flow).collect())
             }
-            Self::Classify { clips, .. } => {
-                let latents = clips.encode(windows)?;
-                Ok(clips.decode(latents.iter(), Head::Labels)?.into_iter().map(WindowAnswer::Scores).collect())
-            }
+            Self::Classify { clips, .. } => Ok(clips.scores(windows)?.into_iter().map(WindowAnswer::Scores).collect()),
             Self::Encode { clips } => {
                 clips.encode(windows)?.iter().map(|latents| Ok(WindowAnswer::Latents(latents.to_vec()?))).collect()
             }

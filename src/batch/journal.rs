@@ -25,9 +25,20 @@ pub(super) enum Entry {
         share: Shard,
     },
     /// All of its windows, or those of its part, are there, and what is made of them.
-    Done { file: String, windows: u64, seconds: f64 },
+    Done {
+        file: String,
+        windows: u64,
+        seconds: f64,
+        /// Packets and pictures that were damaged, as far as this run read the file; what several parts of it met, each counts.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        damaged: u64,
+    },
     /// It failed.
     Failed { file: String, cause: String, detail: String },
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Entry {
@@ -64,6 +75,7 @@ pub(super) enum State {
     Done {
         windows: u64,
         seconds: f64,
+        damaged: u64,
     },
     Failed {
         cause: String,
@@ -95,7 +107,7 @@ impl History {
             Entry::Begun { file, key, share } => {
                 self.files.insert(file, Known { key: Some(key), share, state: State::Begun });
             }
-            Entry::Done { file, windows, seconds } => self.end(file, State::Done { windows, seconds }),
+            Entry::Done { file, windows, seconds, damaged } => self.end(file, State::Done { windows, seconds, damaged }),
             Entry::Failed { file, cause, detail } => self.end(file, State::Failed { cause, detail }),
         }
     }
@@ -168,7 +180,7 @@ mod tests {
         let mut journal = Journal::open(&path, header("m"), &History::default()).unwrap();
         let begun = |file: &str, key: &str| Entry::Begun { file: file.into(), key: key.into(), share: Shard::default() };
         let failed = |file: &str| Entry::Failed { file: file.into(), cause: "c".into(), detail: "d".into() };
-        let done = Entry::Done { file: "a".into(), windows: 3, seconds: 1.5 };
+        let done = Entry::Done { file: "a".into(), windows: 3, seconds: 1.5, damaged: 2 };
         for entry in [begun("a", "1"), failed("a"), begun("b", "1"), begun("a", "2"), done, failed("gone")] {
             journal.write(&entry).unwrap();
         }
@@ -176,7 +188,7 @@ mod tests {
         let known = |file: &str| history.files[file].clone();
         assert_eq!(
             known("a"),
-            Known { key: Some("2".into()), share: Shard::default(), state: State::Done { windows: 3, seconds: 1.5 } }
+            Known { key: Some("2".into()), share: Shard::default(), state: State::Done { windows: 3, seconds: 1.5, damaged: 2 } }
         );
         assert_eq!(known("b").state, State::Begun);
         assert_eq!(known("gone").key, None);

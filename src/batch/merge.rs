@@ -1,7 +1,7 @@
 //! Several runs of one job, of several shards or machines, to one folder.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io::Write,
     path::{Path, PathBuf},
 };
@@ -9,10 +9,11 @@ use std::{
 use super::{
     Shard,
     folder::{self, Artefact, OutputFolder},
+    gaps::Plans,
     intervals::Intervals,
     journal::{Entry, Header, History, Known, State, difference},
     lines,
-    report::{Failure, FileCounts, Report, by_cause},
+    report::{Damaged, Failure, FileCounts, Report, by_cause},
     results,
     row::Row,
 };
@@ -31,6 +32,8 @@ struct Part {
 /// Merges the runs in `folders` into `out`: rows, journal, report and products, which are linked where the file system can, else copied.
 /// A folder is a run's, or one that shards have theirs in. A file that several runs had is taken from one that did it. What is merged can
 /// be gone on with like any run.
+///
+/// What is not there is named in the report: shards that are missing, and files that were planned or begun and are neither done nor failed.
 ///
 /// # Errors
 /// When there is no run, one is not over, runs are of different jobs, or `out` cannot be written to or holds a run unless `overwrite`.
@@ -58,7 +61,7 @@ pub fn merge(folders: &[PathBuf], out: &Path, overwrite: bool) -> Result<Report>
         }
     }
     results::settle(out, false)?;
-    let report = report(header, &parts, &files);
+    let report = report(header, &parts, &files, &Plans::of(&runs)?);
     report.write(out)?;
     Ok(report)
 }
@@ -132,15 +135,16 @@ fn together(shares: &[&Known]) -> Known {
     }
     let failed = shares.iter().find(|known| matches!(known.state, State::Failed { .. }));
     let done = |known: &&Known| match known.state {
-        State::Done { windows, seconds } if known.key == first.key => Some((windows, seconds)),
+        State::Done { windows, seconds, damaged } if known.key == first.key => Some((windows, seconds, damaged)),
         _ => None,
     };
-    let all: Option<Vec<(u64, f64)>> = shares.iter().map(done).collect();
+    let all: Option<Vec<(u64, f64, u64)>> = shares.iter().map(done).collect();
     let state = match (failed, all.filter(|all| all.len() == first.share.count)) {
         (Some(failed), _) => failed.state.clone(),
         (None, Some(all)) => {
-            let seconds = all.iter().map(|(_, seconds)| *seconds).fold(0.0, f64::max);
-            State::Done { windows: all.iter().map(|(windows, _)| windows).sum(), seconds }
+            let seconds = all.iter().map(|(_, seconds, _)| *seconds).fold(0.0, f64::max);
+            let sum = |of: fn(&(u64, f64, u64)) -> u64| all.iter().map(of).sum();
+            State::Done { windows: sum(|share| share.0), seconds, damaged: sum(|share| share.2) }
         }
         // What is missing is done when the merged run is gone on with.
         (None, None) => State::Begun,
@@ -181,7 +185,7 @@ fn write_journal(out: &Path, header: &Header, files: &BTreeMap<&str, Merged>) ->
         text.extend(known.key.clone().map(|key| Entry::Begun { file: file.clone(), key, share }.line()));
         match known.state.clone() {
             State::Begun => {}
-            State::Done { windows, seconds } => text += &Entry::Done { file, windows, seconds }.line(),
+            State::Done { windows, seconds, damaged } => text += &Entry::Done { file, windows, seconds, damaged }.line(),
             State::Failed { cause, detail } => text += &Entry::Failed { file, cause, detail }.line(),
         }
     }
@@ -212,25 +216,30 @@ fn link_all(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// One report of all: machines work side by side, so the longest run is how long it took.
-fn report(header: Header, parts: &[Part], merged: &BTreeMap<&str, Merged>) -> Report {
+fn report(header: Header, parts: &[Part], merged: &BTreeMap<&str, Merged>, plans: &Plans) -> Report {
     let reports: Vec<&Report> = parts.iter().filter_map(|part| part.report.as_ref()).collect();
-    let totals =
-        parts.iter().map(|part| part.report.as_ref().map_or(part.history.files.len() as u64, |report| report.files.total));
-    let shared_again = merged.values().map(|merged| merged.owners.len() as u64 - 1).sum::<u64>();
-    let mut files = FileCounts { total: totals.sum::<u64>().saturating_sub(shared_again), ..FileCounts::default() };
-    let mut failures = Vec::new();
-    for (&file, Merged { known, .. }) in merged {
-        match &known.state {
-            State::Begun => {}
-            State::Done { .. } => files.done += 1,
-            State::Failed { cause, detail } => {
+    let named: BTreeSet<&str> = merged.keys().copied().chain(plans.files()).collect();
+    // Without a plan a run tells of files that it never came to only how many there are.
+    let nameless = |part: &Part| {
+        let total = part.report.as_ref().filter(|_| !plans.cover(part.folder.path())).map_or(0, |report| report.files.total);
+        total.saturating_sub(part.history.files.len() as u64)
+    };
+    let total = named.len() as u64 + parts.iter().map(nameless).sum::<u64>();
+    let mut files = FileCounts { total, ..FileCounts::default() };
+    let (mut failures, mut damaged_files, mut unfinished) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for &file in &named {
+        match merged.get(file).map(|merged| &merged.known.state) {
+            None | Some(State::Begun) => drop(unfinished.insert(file)),
+            Some(&State::Done { damaged, .. }) => {
+                files.done += 1;
+                damaged_files.extend((damaged > 0).then(|| Damaged { file: file.to_owned(), packets: damaged }));
+            }
+            Some(State::Failed { cause, detail }) => {
                 failures.push(Failure { file: file.to_owned(), cause: cause.clone(), detail: detail.clone() });
             }
         }
     }
     files.failed = failures.len() as u64;
-    // Files that several runs had count once.
-    files.total = files.total.max(merged.len() as u64);
     files.unfinished = files.total - files.done - files.failed;
     let windows: u64 = reports.iter().map(|report| report.windows).sum();
     let media: f64 = reports.iter().map(|report| report.media_seconds).sum();
@@ -251,6 +260,9 @@ fn report(header: Header, parts: &[Part], merged: &BTreeMap<&str, Merged>) -> Re
         mean_batch: share(batches, windows as f64),
         failures_by_cause: by_cause(&failures),
         failures,
+        damaged: damaged_files,
+        missing_shards: plans.missing(&unfinished),
+        unfinished: unfinished.into_iter().map(str::to_owned).collect(),
         stopped: reports.iter().find_map(|report| report.stopped),
     }
 }

@@ -18,6 +18,9 @@
 //! | `media/ID.mp4`, `.wav` | a reconstruction |
 //! | `labels/ID.vtt` | the labels of a file as WebVTT, on request |
 //!
+//! Runs that share the work ([`Shard`]) have such a folder each, in one folder with the plan that they go by, `plan-of-N.jsonl`
+//! ([`ShardPlan`]); [`merge`] makes one of them.
+//!
 //! A window counts as soon as its row is there, which comes after everything else that is made of it. Rows and journal only grow, by
 //! whole lines; everything else is written beside and renamed. So a process can be killed at any moment: the next run
 //! ([`Settings::resume`]) cuts off what is half a line, and goes on inside each file with the first window that has no row. What
@@ -30,6 +33,7 @@ mod content;
 mod earlier;
 mod event;
 mod folder;
+mod gaps;
 mod intervals;
 mod job;
 mod journal;
@@ -37,6 +41,7 @@ mod lines;
 mod manifest;
 mod merge;
 mod pieces;
+mod plan;
 mod product;
 mod queue;
 mod reading;
@@ -57,9 +62,10 @@ mod writer;
 pub use clips::{Clips, Cutting};
 pub use event::Event;
 pub use job::Job;
-pub use manifest::{FileOptions, Input, gather, measure};
+pub use manifest::{FileOptions, Input, gather};
 pub use merge::merge;
-pub use report::{Failure, FileCounts, Report, StageUse, Stopped};
+pub use plan::ShardPlan;
+pub use report::{Damaged, Failure, FileCounts, Report, StageUse, Stopped};
 pub use row::{FlowStatistics, Row, RowLabel, SCHEMA};
 pub use run::{Run, Settings};
 pub use shard::Shard;

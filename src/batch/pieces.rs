@@ -28,33 +28,42 @@ pub(super) struct Pieces<'a> {
     pub(super) stop: &'a AtomicBool,
     /// How long it may still be waited for.
     pub(super) left: Option<Duration>,
+    /// How long it may give nothing.
+    pub(super) stall_limit: Duration,
     pub(super) input: &'a Input,
 }
 
 impl Pieces<'_> {
     /// The next piece; none when somebody asked for the end.
     pub(super) fn next(&mut self) -> Result<Option<Piece>> {
+        let mut silent = Duration::ZERO;
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
+            let patience = self.left.map_or(self.stall_limit - silent, |left| left.min(self.stall_limit - silent));
             let begin = Instant::now();
-            let received = self.receiver.recv_timeout(self.left.map_or(ATTENTION, |left| left.min(ATTENTION)));
-            self.left = self.left.map(|left| left.saturating_sub(begin.elapsed()));
+            let received = self.receiver.recv_timeout(patience.min(ATTENTION));
+            let waited = begin.elapsed();
+            silent = (silent + waited).min(self.stall_limit);
+            self.left = self.left.map(|left| left.saturating_sub(waited));
             match received {
                 Ok(piece) => return piece.map(Some),
-                Err(RecvTimeoutError::Timeout) if self.left.is_none_or(|left| !left.is_zero()) => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(Error::format(
-                        &self.input.path,
-                        "time limit: the file was waited for longer than allowed, and given up",
-                    ));
+                Err(RecvTimeoutError::Timeout) if self.left.is_some_and(|left| left.is_zero()) => {
+                    return Err(self.given_up("time limit: the file was waited for longer than allowed, and given up"));
                 }
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Error::format(&self.input.path, "its reader panicked"));
+                Err(RecvTimeoutError::Timeout) if silent == self.stall_limit => {
+                    let seconds = self.stall_limit.as_secs_f64();
+                    return Err(self.given_up(&format!("its decoder hangs: it gave nothing for {seconds} s, and was given up")));
                 }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(self.given_up("its reader panicked")),
             }
         }
+    }
+
+    fn given_up(&self, reason: &str) -> Error {
+        Error::format(&self.input.path, reason)
     }
 
     /// The file's key; none when somebody asked for the end.

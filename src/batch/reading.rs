@@ -24,8 +24,10 @@ pub(super) enum Piece {
     Key(String),
     /// With the picture of frames that are passed over, where some may be.
     Opened(Opened, Option<Arc<Picture>>),
-    Media(Media),
-    End,
+    /// With how many packets were damaged so far.
+    Media(Media, u64),
+    /// The same.
+    End(u64),
 }
 
 /// What a file is like.
@@ -81,21 +83,19 @@ fn read(path: &Path, job: &Job, stages: &Stages, wanted: &Wanted, pieces: &Sende
         return Ok(());
     }
     while let Some(media) = stages.decode.during(|| reader.next())? {
-        if !listening(Piece::Media(media)) {
+        if !listening(Piece::Media(media, reader.damaged())) {
             return Ok(());
         }
     }
-    listening(Piece::End);
+    listening(Piece::End(reader.damaged()));
     Ok(())
 }
 
 impl Reader {
     fn open(path: &Path, job: &Job) -> Result<Self> {
-        match job {
-            Job::Flow { .. } => VideoReader::open(path).map(Self::Pictures),
-            Job::Classify { clips, .. } | Job::Encode { clips } | Job::Reconstruct { clips, .. } => {
-                MediaReader::open(path, clips.preprocessor().shape().sample_rate).map(Self::Both)
-            }
+        match job.sample_rate() {
+            None => VideoReader::open(path).map(Self::Pictures),
+            Some(rate) => MediaReader::open(path, rate).map(Self::Both),
         }
     }
 
@@ -105,6 +105,13 @@ impl Reader {
             Self::Both(reader) => {
                 Opened { video: reader.video_format(), has_sound: reader.has_sound(), duration: reader.duration() }
             }
+        }
+    }
+
+    fn damaged(&self) -> u64 {
+        match self {
+            Self::Pictures(reader) => reader.damaged(),
+            Self::Both(reader) => reader.damaged(),
         }
     }
 

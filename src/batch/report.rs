@@ -39,6 +39,15 @@ pub struct Report {
     pub failures_by_cause: BTreeMap<String, u64>,
     /// Every file that failed.
     pub failures: Vec<Failure>,
+    /// Every file that is done although packets or pictures of it are damaged: its windows show what could be decoded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Damaged>,
+    /// Of merged runs, the shards that were planned and not among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_shards: Vec<String>,
+    /// Of merged runs, the files that were planned or begun and are neither done nor failed, as far as a plan or a journal names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfinished: Vec<String>,
     /// Why the run ended before all files had their turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
@@ -83,6 +92,15 @@ pub struct Failure {
     pub detail: String,
 }
 
+/// A file that is done although not all of it could be decoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damaged {
+    /// Its id.
+    pub file: String,
+    /// Packets and pictures that could not be decoded, or only in part.
+    pub packets: u64,
+}
+
 /// Why a run ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -100,6 +118,7 @@ pub(super) struct Tally {
     pub(super) windows: u64,
     pub(super) media: Duration,
     pub(super) failures: Vec<Failure>,
+    pub(super) damaged: Vec<Damaged>,
     pub(super) stopped: Option<Stopped>,
     /// Whether there are rows that do not count any more.
     pub(super) stale_rows: bool,
@@ -122,8 +141,9 @@ impl Report {
             busy_seconds: busy.as_secs_f64(),
             utilisation: share(busy.as_secs_f64() / threads.max(1) as f64),
         };
-        let Tally { files, windows, media, mut failures, stopped, .. } = tally;
+        let Tally { files, windows, media, mut failures, mut damaged, stopped, .. } = tally;
         failures.sort_by(|a, b| a.file.cmp(&b.file));
+        damaged.sort_by(|a, b| a.file.cmp(&b.file));
         let Header { schema, task, model, options } = header;
         Self {
             schema,
@@ -139,8 +159,16 @@ impl Report {
             mean_batch,
             failures_by_cause: by_cause(&failures),
             failures,
+            damaged,
+            missing_shards: Vec::new(),
+            unfinished: Vec::new(),
             stopped,
         }
+    }
+
+    /// Whether every file has had its turn.
+    pub fn is_complete(&self) -> bool {
+        self.files.unfinished == 0 && self.missing_shards.is_empty()
     }
 
     /// Reads the report of a folder.
@@ -183,6 +211,7 @@ mod tests {
             windows: 100,
             media: Duration::from_secs(50),
             failures: vec![failure("c", "x"), failure("a", "y"), failure("b", "x")],
+            damaged: vec![Damaged { file: "d".into(), packets: 2 }],
             stopped: None,
             stale_rows: false,
         };

@@ -44,6 +44,8 @@ pub struct Settings {
     pub model_calls: usize,
     /// How long a file may be waited for in all.
     pub time_limit: Option<Duration>,
+    /// How long a file's decoder may give nothing at all.
+    pub stall_limit: Duration,
     /// How long the parts of a long file are at least, above 0. There are no more of them than workers. Where packets are so damaged that
     /// frames are lost, parts of flow may overlap by these frames.
     pub part: Duration,
@@ -86,11 +88,13 @@ impl Run {
         let shared = Arc::new(Shared {
             names: inputs.iter().map(|input| input.id.as_str().into()).collect(),
             queue: Queue::new(inputs.len()),
+            given_up: inputs.iter().map(|_| AtomicBool::new(false)).collect(),
             inputs,
             earlier,
             stages: Arc::new(Stages::default()),
             stop: stop.clone(),
             time_limit: settings.time_limit,
+            stall_limit: settings.stall_limit,
             workers: settings.workers,
             part: settings.part,
             job: job.clone(),

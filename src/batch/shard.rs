@@ -52,6 +52,13 @@ impl Shard {
         format!("shard-{:0digits$}-of-{}", self.index, self.count)
     }
 
+    /// The shard whose folder is called so.
+    pub(super) fn of_folder(name: &str) -> Option<Self> {
+        let (index, count) = name.strip_prefix("shard-")?.split_once("-of-")?;
+        let shard = Self { index: index.parse().ok()?, count: count.parse().ok()? };
+        (shard.folder() == name).then_some(shard)
+    }
+
     /// What a scheduler says: an Indexed Job of Kubernetes (`JOB_COMPLETION_INDEX` of `JOB_COMPLETIONS`, which its manifest sets), or an
     /// array of Slurm (`SLURM_ARRAY_TASK_ID` of `SLURM_ARRAY_TASK_COUNT`, counted from `SLURM_ARRAY_TASK_MIN` in steps of
     /// `SLURM_ARRAY_TASK_STEP`). None where it says nothing.
@@ -77,40 +84,6 @@ impl Shard {
         shard.map(Some).ok_or_else(|| Error::option(of, count, "more than the number of this shard, or give --shard I/N"))
     }
 
-    /// The inputs of this shard, in their order: so chosen that the shards last about as long as each other. Every machine with the same
-    /// list and the same durations comes to the same parts. What does not tell its duration counts as the mean of those that do.
-    ///
-    /// A file that lasts longer than a shard is to is shared by several, each of which has a part of at least `least`; without that none is.
-    #[must_use]
-    pub fn part(self, inputs: Vec<Input>, least: Option<Duration>) -> Vec<Input> {
-        let known: Vec<Duration> = inputs.iter().filter_map(|input| input.duration).collect();
-        let mean = known.iter().sum::<Duration>().checked_div(known.len() as u32).filter(|mean| !mean.is_zero());
-        let usual = mean.unwrap_or(Duration::from_secs(1));
-        let lasts = |at: usize| inputs[at].duration.unwrap_or(usual);
-        let due = (0..inputs.len()).map(lasts).sum::<Duration>().div_f64(self.count as f64);
-        let shares = |at: usize| {
-            let most = least.and_then(|least| inputs[at].duration.map(|whole| times(whole, least))).unwrap_or(1);
-            times(lasts(at), due).min(most).clamp(1, self.count)
-        };
-        let each = |at: usize| lasts(at).div_f64(shares(at) as f64);
-        let mut longest_first: Vec<usize> = (0..inputs.len()).collect();
-        longest_first.sort_by(|&a, &b| each(b).cmp(&each(a)).then_with(|| inputs[a].id.cmp(&inputs[b].id)));
-        let mut loads = vec![Duration::ZERO; self.count];
-        let mut mine: Vec<Option<Self>> = vec![None; inputs.len()];
-        for at in longest_first {
-            let mut shards: Vec<usize> = (0..self.count).collect();
-            shards.sort_by_key(|&shard| loads[shard]);
-            let count = shares(at);
-            for (index, &shard) in shards[..count].iter().enumerate() {
-                loads[shard] += each(at);
-                if shard == self.index {
-                    mine[at] = Some(Self { index, count });
-                }
-            }
-        }
-        inputs.into_iter().zip(mine).filter_map(|(input, share)| Some(Input { share: share?, ..input })).collect()
-    }
-
     /// The windows of this part of a file that has about so many. The last part goes to the end, however many there are; where nobody
     /// knows, the first has all.
     pub(super) fn windows(self, expected: Option<u64>) -> Range<u64> {
@@ -119,6 +92,35 @@ impl Shard {
         let begin = |index: usize| (u128::from(expected) * index as u128 / self.count as u128) as u64;
         begin(self.index)..if self.index + 1 == self.count { u64::MAX } else { begin(self.index + 1) }
     }
+}
+
+/// The shards, of so many, that have each of the inputs: so chosen that they last about as long as each other. What does not tell its
+/// duration counts as the mean of those that do.
+///
+/// A file that lasts longer than a shard is to is shared by several, each of which has a part of at least `least`; without that none is.
+pub(super) fn shards_of(count: usize, inputs: &[Input], least: Option<Duration>) -> Vec<Vec<usize>> {
+    let known: Vec<Duration> = inputs.iter().filter_map(|input| input.duration).collect();
+    let mean = known.iter().sum::<Duration>().checked_div(known.len() as u32).filter(|mean| !mean.is_zero());
+    let usual = mean.unwrap_or(Duration::from_secs(1));
+    let lasts = |at: usize| inputs[at].duration.unwrap_or(usual);
+    let due = (0..inputs.len()).map(lasts).sum::<Duration>().div_f64(count as f64);
+    let shares = |at: usize| {
+        let most = least.and_then(|least| inputs[at].duration.map(|whole| times(whole, least))).unwrap_or(1);
+        times(lasts(at), due).min(most).clamp(1, count)
+    };
+    let each = |at: usize| lasts(at).div_f64(shares(at) as f64);
+    let mut longest_first: Vec<usize> = (0..inputs.len()).collect();
+    longest_first.sort_by(|&a, &b| each(b).cmp(&each(a)).then_with(|| inputs[a].id.cmp(&inputs[b].id)));
+    let mut loads = vec![Duration::ZERO; count];
+    let mut having = vec![Vec::new(); inputs.len()];
+    for at in longest_first {
+        let mut shards: Vec<usize> = (0..count).collect();
+        shards.sort_by_key(|&shard| loads[shard]);
+        shards.truncate(shares(at));
+        shards.iter().for_each(|&shard| loads[shard] += each(at));
+        having[at] = shards;
+    }
+    having
 }
 
 /// How often one time goes into another, about.
@@ -142,38 +144,48 @@ mod tests {
         seconds.iter().enumerate().map(input).collect()
     }
 
+    /// The inputs of each shard.
+    fn parts(count: usize, inputs: &[Input], least: Option<Duration>) -> Vec<Vec<Input>> {
+        let mut parts = vec![Vec::new(); count];
+        for (input, shards) in inputs.iter().zip(shards_of(count, inputs, least)) {
+            for (index, &shard) in shards.iter().enumerate() {
+                parts[shard].push(Input { share: Shard { index, count: shards.len() }, ..input.clone() });
+            }
+        }
+        parts
+    }
+
     #[test]
     fn parts_are_balanced_and_make_the_whole() {
         let all = inputs(&[10, 3, 9, 1, 8, 2, 7, 0, 5, 5]);
-        let parts: Vec<Vec<Input>> = (0..3).map(|index| Shard { index, count: 3 }.part(all.clone(), None)).collect();
+        let parts = parts(3, &all, None);
         let seconds: Vec<u64> =
             parts.iter().map(|part| part.iter().filter_map(|i| i.duration).map(|d| d.as_secs()).sum()).collect();
         assert!(seconds.iter().max().unwrap() - seconds.iter().min().unwrap() <= 7, "{seconds:?}");
         let mut together: Vec<Input> = parts.concat();
         together.sort_by(|a, b| a.id.cmp(&b.id));
         assert_eq!(together, all);
-        assert_eq!(Shard::default().part(all.clone(), None), all);
     }
 
     #[test]
     fn more_shards_than_files_leaves_some_empty() {
-        let sizes: Vec<usize> = (0..4).map(|index| Shard { index, count: 4 }.part(inputs(&[1, 2]), None).len()).collect();
+        let sizes: Vec<usize> = parts(4, &inputs(&[1, 2]), None).iter().map(Vec::len).collect();
         assert_eq!(sizes.iter().sum::<usize>(), 2);
     }
 
     #[test]
     fn a_file_longer_than_a_shard_is_shared() {
-        let parts = |seconds: &[u64], least| -> Vec<Vec<(String, usize, usize)>> {
-            let part = |index| Shard { index, count: 4 }.part(inputs(seconds), Some(Duration::from_secs(least)));
+        let shared = |seconds: &[u64], least| -> Vec<Vec<(String, usize, usize)>> {
             let named = |input: Input| (input.id, input.share.index, input.share.count);
-            (0..4).map(|index| part(index).into_iter().map(named).collect()).collect()
+            let parts = parts(4, &inputs(seconds), Some(Duration::from_secs(least)));
+            parts.into_iter().map(|part| part.into_iter().map(named).collect()).collect()
         };
-        let huge = parts(&[300, 50, 50], 10);
+        let huge = shared(&[300, 50, 50], 10);
         let mut shares: Vec<_> = huge.concat().into_iter().filter(|(id, ..)| id == "0.mp4").collect();
         shares.sort();
         assert_eq!(shares, [0, 1, 2].map(|index| ("0.mp4".to_owned(), index, 3)), "three hundred of four hundred seconds");
         assert!(huge.iter().all(|part| part.iter().filter(|(id, ..)| id == "0.mp4").count() <= 1), "{huge:?}");
-        assert_eq!(parts(&[300], 200).concat(), [0, 1].map(|index| ("0.mp4".to_owned(), index, 2)));
+        assert_eq!(shared(&[300], 200).concat(), [0, 1].map(|index| ("0.mp4".to_owned(), index, 2)));
     }
 
     #[test]
@@ -199,5 +211,8 @@ mod tests {
         assert!(of(&[("JOB_COMPLETION_INDEX", "0")]).unwrap_err().contains("JOB_COMPLETIONS"));
         assert!("4/4".parse::<Shard>().is_err() && "1".parse::<Shard>().is_err());
         assert_eq!("3/4".parse::<Shard>().unwrap().to_string(), "3/4");
+        let named = Shard { index: 3, count: 12 };
+        assert_eq!((named.folder().as_str(), Shard::of_folder("shard-03-of-12")), ("shard-03-of-12", Some(named)));
+        assert!(["shard-3-of-12", "shard-a-of-2", "merged"].iter().all(|name| Shard::of_folder(name).is_none()));
     }
 }

@@ -2,11 +2,11 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use super::Job;
+use super::{Cutting, Job};
 use crate::{
     error::Result,
     media::{Clip, ClipStream, ClipWindow, FlowField, FramePair, PairWindow, Picture},
-    tasks::{ClipInputs, ClipPreprocessor},
+    tasks::{ClipInputs, WindowPreprocessor},
     video_file::Media,
 };
 
@@ -87,7 +87,15 @@ pub(super) struct Cutter(Rule);
 #[derive(Debug)]
 enum Rule {
     Pairs { window: PairWindow, complete: VecDeque<FramePair> },
-    Clips { window: Box<ClipWindow>, preprocessor: ClipPreprocessor, video: bool, sound: bool },
+    Clips { window: Box<ClipWindow>, preprocessor: WindowPreprocessor, video: bool, sound: bool },
+}
+
+impl Rule {
+    fn clips(preprocessor: WindowPreprocessor, cutting: Cutting, video: bool, sound: bool) -> Result<Self> {
+        let shape = preprocessor.shape();
+        let options = preprocessor.suited(cutting.options(&shape, video, sound));
+        Ok(Self::Clips { window: Box::new(ClipWindow::new(shape, options)?), preprocessor, video, sound })
+    }
 }
 
 impl Cutter {
@@ -100,11 +108,9 @@ impl Cutter {
             Job::Flow { frame_distance, inference_interval, .. } => {
                 Rule::Pairs { window: PairWindow::new(*frame_distance, *inference_interval)?, complete: VecDeque::new() }
             }
-            Job::Classify { clips, .. } | Job::Encode { clips } | Job::Reconstruct { clips, .. } => {
-                let preprocessor = clips.preprocessor();
-                let shape = preprocessor.shape();
-                let window = Box::new(ClipWindow::new(shape, clips.cutting.options(&shape, video, sound))?);
-                Rule::Clips { window, preprocessor, video, sound }
+            Job::Classify { clips, .. } => Rule::clips(clips.preprocessor(), clips.cutting, video, sound)?,
+            Job::Encode { clips } | Job::Reconstruct { clips, .. } => {
+                Rule::clips(clips.preprocessor().into(), clips.cutting, video, sound)?
             }
         }))
     }

@@ -35,11 +35,14 @@ pub(super) struct Shared {
     /// The inputs' ids, for events.
     pub(super) names: Vec<Arc<str>>,
     pub(super) queue: Queue,
+    /// Of each input, whether what it becomes cannot be written: its further windows would be for nothing.
+    pub(super) given_up: Vec<AtomicBool>,
     pub(super) earlier: Earlier,
     pub(super) stages: Arc<Stages>,
     /// Whether nothing new is to be begun.
     pub(super) stop: Arc<AtomicBool>,
     pub(super) time_limit: Option<Duration>,
+    pub(super) stall_limit: Duration,
     /// How many of them there are.
     pub(super) workers: usize,
     /// How long the parts of a long file are at least.
@@ -74,7 +77,10 @@ pub(super) struct Submitted {
 #[derive(Debug)]
 pub(super) enum End {
     /// All of its windows are under way.
-    Whole,
+    Whole {
+        /// Packets that were damaged, as far as the part was read.
+        damaged: u64,
+    },
     /// Somebody asked for the end.
     Stopped,
     Failed(Error),
@@ -168,6 +174,7 @@ impl<'a> Part<'a> {
             receiver: reading::start(&input.path, job, &all.stages, wanted)?,
             stop: &all.stop,
             left: input.options.time_limit.or(all.time_limit),
+            stall_limit: all.stall_limit,
             input,
         })
     }
@@ -175,16 +182,25 @@ impl<'a> Part<'a> {
     /// Cuts the windows of the part from what comes of its file.
     fn cut(&self, pieces: &mut Pieces<'_>, file: &mut FileWindows<'_>) -> Result<End> {
         while let Some(piece) = pieces.next()? {
-            let ended = matches!(piece, Piece::End);
-            self.shared.stages.windows.during(|| match piece {
-                Piece::Media(media) => file.cutter.push(media),
-                _ => {
+            if self.shared.given_up[self.unit.file].load(Ordering::Relaxed) {
+                return Ok(End::Whole { damaged: 0 });
+            }
+            let (media, damaged) = match piece {
+                Piece::Media(media, damaged) => (Some(media), damaged),
+                Piece::End(damaged) => (None, damaged),
+                // Both come before, and once.
+                Piece::Key(_) | Piece::Opened(..) => continue,
+            };
+            let ended = media.is_none();
+            self.shared.stages.windows.during(|| match media {
+                Some(media) => file.cutter.push(media),
+                None => {
                     file.cutter.finish();
                     Ok(())
                 }
             })?;
             if self.pass_on(file)? || ended {
-                return Ok(End::Whole);
+                return Ok(End::Whole { damaged });
             }
         }
         Ok(End::Stopped)

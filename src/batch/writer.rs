@@ -16,7 +16,7 @@ use super::{
     lines::Lines,
     product::Product,
     reading::Opened,
-    report::{Failure, FileCounts, Stopped, Tally},
+    report::{Damaged, Failure, FileCounts, Stopped, Tally},
     row::{Row, SCHEMA},
     worker::{End, Message, Shared, Submitted},
 };
@@ -40,9 +40,24 @@ struct OpenFile {
     key: String,
     parts_left: usize,
     progress: Progress,
-    product: Product,
-    failure: Option<Error>,
+    /// None where it could not even be begun.
+    product: Option<Product>,
+    failure: Option<Failed>,
+    /// Packets and pictures that its parts met and that are damaged.
+    damaged: u64,
     stopped: bool,
+}
+
+/// What went wrong with a file.
+struct Failed {
+    cause: String,
+    detail: String,
+}
+
+impl Failed {
+    fn of(error: &Error) -> Self {
+        Self { cause: cause::of(error), detail: error.to_string() }
+    }
 }
 
 impl Writer {
@@ -96,14 +111,31 @@ impl Writer {
         let progress = self.shared.earlier.progress_of(input, &key).cloned().unwrap_or_default();
         self.tally.stale_rows |= self.shared.earlier.had_other_content(input, &key);
         self.journal.write(&Entry::Begun { file: input.id.clone(), key: key.clone(), share: input.share })?;
-        let product = Product::open(&self.folder, self.shared.job.with(&input.options), input, opened)?;
-        self.open.insert(file, OpenFile { key, parts_left, progress, product, failure: None, stopped: false });
+        let product = Product::open(&self.folder, self.shared.job.with(&input.options), input, opened);
+        let (product, failure) = match product {
+            Ok(product) => (Some(product), None),
+            Err(error) => (None, Some(self.refused(file, error)?)),
+        };
+        self.open.insert(file, OpenFile { key, parts_left, progress, product, failure, damaged: 0, stopped: false });
         Ok(())
+    }
+
+    /// A file's failure of an error in writing what it becomes; nothing more is made of the file then.
+    ///
+    /// # Errors
+    /// With that error, where it will meet all other files too.
+    fn refused(&self, file: usize, error: Error) -> Result<Failed> {
+        if self.folder.ends_run(&error) {
+            return Err(error);
+        }
+        self.shared.given_up[file].store(true, Ordering::Relaxed);
+        Ok(Failed { cause: cause::of_output(&error), detail: error.to_string() })
     }
 
     fn write(&mut self, submitted: &Submitted, answer: super::windows::WindowAnswer) -> Result<()> {
         let &Submitted { worker, file, window, time, duration, media, .. } = submitted;
         let Some(open) = self.open.get_mut(&file) else { return Ok(()) };
+        let Some(product) = &mut open.product else { return Ok(()) };
         let mut row = Row {
             schema: SCHEMA,
             file: self.shared.inputs[file].id.clone(),
@@ -120,7 +152,11 @@ impl Writer {
             latents_offset: None,
             media_file: None,
         };
-        open.product.take(&mut row, answer, &self.folder)?;
+        if let Err(error) = product.take(&mut row, answer, &self.folder) {
+            let failed = self.refused(file, error)?;
+            self.note(file, failed);
+            return Ok(());
+        }
         self.rows.append(&row.line())?;
         let kept = Kept { time, duration, labels: row.labels.unwrap_or_default() };
         open.progress.add(window, kept, self.shared.job.collects());
@@ -136,20 +172,26 @@ impl Writer {
         if matches!(error, Error::Stopped { .. }) {
             return Err(error);
         }
-        if let Some(open) = self.open.get_mut(&file) {
-            open.failure.get_or_insert(error);
-        }
+        self.note(file, Failed::of(&error));
         Ok(())
+    }
+
+    /// Of several failures of a file the first counts.
+    fn note(&mut self, file: usize, failed: Failed) {
+        if let Some(open) = self.open.get_mut(&file) {
+            open.failure.get_or_insert(failed);
+        }
     }
 
     fn end(&mut self, file: usize, end: End) -> Result<()> {
         if !self.open.contains_key(&file) {
             return self.end_unopened(file, end);
         }
-        if let End::Failed(error) = end {
-            self.fail(file, error)?;
-        } else if let Some(open) = self.open.get_mut(&file) {
-            open.stopped |= matches!(end, End::Stopped);
+        match (end, self.open.get_mut(&file)) {
+            (End::Failed(error), _) => self.fail(file, error)?,
+            (End::Whole { damaged }, Some(open)) => open.damaged += damaged,
+            (End::Stopped, Some(open)) => open.stopped = true,
+            _ => {}
         }
         let Some(open) = self.open.get_mut(&file) else { return Ok(()) };
         open.parts_left -= 1;
@@ -157,23 +199,27 @@ impl Writer {
             return Ok(());
         }
         let Some(open) = self.open.remove(&file) else { return Ok(()) };
-        let OpenFile { progress, mut product, mut failure, stopped, .. } = open;
+        let OpenFile { progress, mut product, mut failure, damaged, stopped, .. } = open;
         if stopped {
             return Ok(());
         }
         let input = &self.shared.inputs[file];
         // Of a file that others share, some may have windows and this run none.
         if failure.is_none() && progress.windows.len() == 0 && input.share.is_whole() {
-            failure = Some(Error::format(&input.path, "not a single window: accepted are longer files, or --partial-window pad"));
+            let reason = "not a single window: accepted are longer files, or --partial-window pad";
+            failure = Some(Failed::of(&Error::format(&input.path, reason)));
         }
-        product.finish(&progress.kept)?;
+        if let Some(Err(error)) = product.as_mut().map(|product| product.finish(&progress.kept)) {
+            let failed = self.refused(file, error)?;
+            failure.get_or_insert(failed);
+        }
         match failure {
-            Some(error) => self.failed(file, &error),
+            Some(failed) => self.failed(file, failed),
             None => {
                 let (windows, seconds) = (progress.windows.len(), progress.end.as_secs_f64());
-                self.journal.write(&Entry::Done { file: input.id.clone(), windows, seconds })?;
-                Product::remove_spool(&self.folder, &self.shared.job, input)?;
-                self.done(file, windows, false);
+                self.journal.write(&Entry::Done { file: input.id.clone(), windows, seconds, damaged })?;
+                self.remove_spool(file)?;
+                self.done(file, windows, damaged, false);
                 Ok(())
             }
         }
@@ -183,29 +229,39 @@ impl Writer {
     fn end_unopened(&mut self, file: usize, end: End) -> Result<()> {
         match end {
             End::Failed(error) if matches!(error, Error::Stopped { .. }) => Err(error),
-            End::Failed(error) => self.failed(file, &error),
-            End::Earlier(Verdict::Done { windows }) => {
+            End::Failed(error) => self.failed(file, Failed::of(&error)),
+            End::Earlier(Verdict::Done { windows, damaged }) => {
                 // A run that was killed right after it had said so.
-                Product::remove_spool(&self.folder, &self.shared.job, &self.shared.inputs[file])?;
+                self.remove_spool(file)?;
                 self.tally.files.done_earlier += 1;
-                self.done(file, windows, true);
+                self.done(file, windows, damaged, true);
                 Ok(())
             }
             End::Earlier(Verdict::Failed { cause, detail }) => {
                 self.count_failure(file, cause, detail, true);
                 Ok(())
             }
-            End::Whole | End::Stopped => Ok(()),
+            End::Whole { .. } | End::Stopped => Ok(()),
         }
     }
 
-    fn done(&mut self, file: usize, windows: u64, earlier: bool) {
-        self.tally.files.done += 1;
-        let _ = self.events.send(Event::Done { file: self.shared.names[file].clone(), windows, earlier });
+    /// Removes what the windows of a file that is done were kept in. Left behind it takes space and does no harm.
+    fn remove_spool(&self, file: usize) -> Result<()> {
+        match Product::remove_spool(&self.folder, &self.shared.job, &self.shared.inputs[file]) {
+            Err(error) if self.folder.ends_run(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
-    fn failed(&mut self, file: usize, error: &Error) -> Result<()> {
-        let (cause, detail) = (cause::of(error), error.to_string());
+    fn done(&mut self, file: usize, windows: u64, damaged: u64, earlier: bool) {
+        self.tally.files.done += 1;
+        if damaged > 0 {
+            self.tally.damaged.push(Damaged { file: self.shared.inputs[file].id.clone(), packets: damaged });
+        }
+        let _ = self.events.send(Event::Done { file: self.shared.names[file].clone(), windows, damaged, earlier });
+    }
+
+    fn failed(&mut self, file: usize, Failed { cause, detail }: Failed) -> Result<()> {
         let entry = Entry::Failed { file: self.shared.inputs[file].id.clone(), cause: cause.clone(), detail: detail.clone() };
         self.journal.write(&entry)?;
         self.count_failure(file, cause, detail, false);

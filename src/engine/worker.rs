@@ -1,4 +1,5 @@
-//! One thread that owns a loaded model and answers windows of any number of streams, several in one call.
+//! One thread that owns a loaded model and answers windows of any number of streams, several in one call; or several threads that do, and
+//! take from one queue.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -30,15 +31,20 @@ pub struct WorkerOptions {
     pub threads: Threads,
 }
 
-/// A handle to the thread that owns a model. Windows `W` go in, results `R` come out. Dropping it ends the thread after the windows
-/// already submitted.
+/// A handle to the thread that owns a model, or to several. Windows `W` go in, results `R` come out. Dropping it ends the threads after the
+/// windows already submitted.
 #[derive(Debug)]
 pub struct Worker<W, R> {
-    name: String,
+    options: WorkerOptions,
     jobs: Option<Sender<Job<W, R>>>,
-    thread: Option<JoinHandle<()>>,
+    queue: Arc<Queue<W, R>>,
+    threads: Vec<JoinHandle<()>>,
     record: Arc<Mutex<Record>>,
 }
+
+/// Where windows wait. Whoever gathers a batch holds it until the batch is full or its time is over: two that gather at once would each
+/// get half of one.
+type Queue<W, R> = Mutex<Receiver<Job<W, R>>>;
 
 /// The claim to one window's result. Dropping it before the window's turn cancels the window.
 #[derive(Debug)]
@@ -70,14 +76,36 @@ impl<W: Send + 'static, R: Send + 'static> Worker<W, R> {
             return Err(Error::option("capacity", 0, "1 or more"));
         }
         let (sender, receiver) = bounded(options.capacity);
-        let record = Arc::new(Mutex::new(Record::default()));
-        let mut shift = Shift { jobs: receiver, call, record: record.clone(), options: options.clone() };
-        let threads = options.threads.clone();
+        let mut worker = Self {
+            options: options.clone(),
+            jobs: Some(sender),
+            queue: Arc::new(Mutex::new(receiver)),
+            threads: Vec::new(),
+            record: Arc::default(),
+        };
+        worker.add(options.threads.clone(), call)?;
+        Ok(worker)
+    }
+
+    /// Starts another thread, which takes from the same queue: whoever is free takes the next batch. It computes on `threads`, which are its
+    /// own; on those of another one it would wait until that ends.
+    ///
+    /// # Errors
+    /// When the system refuses the thread.
+    pub fn add(&mut self, threads: Threads, call: impl FnMut(&[W]) -> Result<Vec<R>> + Send + 'static) -> Result<()> {
+        let Self { options, queue, record, .. } = &*self;
+        let mut shift = Shift { queue: queue.clone(), call, record: record.clone(), options: options.clone() };
         let thread = std::thread::Builder::new()
             .name(format!("perceiver {}", options.name))
             .spawn(move || threads.run(move || shift.run()))
             .map_err(|e| Error::Stopped { model: options.name.clone(), reason: e.to_string() })?;
-        Ok(Self { name: options.name.clone(), jobs: Some(sender), thread: Some(thread), record })
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
     }
 
     /// Hands a window over, waiting while the worker's queue is full.
@@ -88,10 +116,11 @@ impl<W: Send + 'static, R: Send + 'static> Worker<W, R> {
         let wanted = Arc::new(());
         let (reply, receiver) = bounded(1);
         let job = Job { window, reply, wanted: Arc::downgrade(&wanted) };
-        let jobs = self.jobs.as_ref().ok_or_else(|| stopped(&self.name))?;
-        jobs.send(job).map_err(|_| stopped(&self.name))?;
+        let name = &self.options.name;
+        let jobs = self.jobs.as_ref().ok_or_else(|| stopped(name))?;
+        jobs.send(job).map_err(|_| stopped(name))?;
         lock(&self.record).windows_in += 1;
-        Ok(Ticket { name: self.name.clone(), reply: receiver, _wanted: wanted })
+        Ok(Ticket { name: name.clone(), reply: receiver, _wanted: wanted })
     }
 
     /// What the worker has done so far.
@@ -103,7 +132,7 @@ impl<W: Send + 'static, R: Send + 'static> Worker<W, R> {
 impl<W, R> Drop for Worker<W, R> {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // The thread catches panics of the model; there is nothing to hear from it.
             let _ = thread.join();
         }
@@ -139,7 +168,7 @@ impl<R> Ticket<R> {
 
 /// What the thread holds.
 struct Shift<W, R, F> {
-    jobs: Receiver<Job<W, R>>,
+    queue: Arc<Queue<W, R>>,
     call: F,
     record: Arc<Mutex<Record>>,
     options: WorkerOptions,
@@ -147,31 +176,33 @@ struct Shift<W, R, F> {
 
 impl<W, R, F: FnMut(&[W]) -> Result<Vec<R>>> Shift<W, R, F> {
     fn run(&mut self) {
-        while let Ok(first) = self.jobs.recv() {
-            let batch = self.gather(first);
+        while let Some(batch) = self.gather() {
             if !batch.is_empty() && catch_unwind(AssertUnwindSafe(|| self.answer(batch))).is_err() {
                 break;
             }
         }
         // After a panic windows may still wait, and more may come as long as the handle lives. Letting each go tells its ticket that the
-        // worker has ended; a channel without a receiver would keep them, and their tickets would wait for ever.
-        while self.jobs.recv().is_ok() {}
+        // worker has ended; a channel that nobody takes from would keep them, and their tickets would wait for ever.
+        while lock(&self.queue).recv().is_ok() {}
     }
 
-    /// The windows of one call: those that wait already and those that come before the timeout, without the cancelled.
-    fn gather(&self, first: Job<W, R>) -> Vec<Job<W, R>> {
-        let mut batch = vec![first];
+    /// The windows of one call: those that wait already and those that come before the timeout, without the cancelled. None when no more
+    /// can come.
+    fn gather(&self) -> Option<Vec<Job<W, R>>> {
+        let jobs = lock(&self.queue);
+        let mut batch = vec![jobs.recv().ok()?];
         let deadline = Instant::now() + self.options.batch_timeout;
         while batch.len() < self.options.batch_size {
-            match self.jobs.recv_deadline(deadline) {
+            match jobs.recv_deadline(deadline) {
                 Ok(job) => batch.push(job),
                 Err(_) => break,
             }
         }
+        drop(jobs);
         let all = batch.len();
         batch.retain(|job| job.wanted.strong_count() > 0);
         lock(&self.record).windows_dropped += (all - batch.len()) as u64;
-        batch
+        Some(batch)
     }
 
     fn answer(&mut self, batch: Vec<Job<W, R>>) {
@@ -208,9 +239,9 @@ fn stopped(name: &str) -> Error {
     Error::Stopped { model: name.to_owned(), reason: "its thread has ended".into() }
 }
 
-/// The record is plain counters: a panic elsewhere leaves nothing half-done in it.
-fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
-    record.lock().unwrap_or_else(PoisonError::into_inner)
+/// Neither counters nor a queue are left half-done by a panic elsewhere.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -269,6 +300,28 @@ mod tests {
         assert!(matches!(worker.submit(1).unwrap().wait(), Err(Error::Stopped { .. })));
         let after = worker.submit(2).and_then(|ticket| ticket.wait());
         assert!(matches!(after, Err(Error::Stopped { .. })));
+    }
+
+    #[test]
+    fn who_is_free_takes_the_next_window() {
+        let (begin, gate) = bounded::<()>(0);
+        let options = WorkerOptions { batch_size: 1, ..options(1) };
+        let slow = move |w: &[u32]| {
+            let _ = gate.recv();
+            Ok(w.to_vec())
+        };
+        let mut worker = Worker::spawn(&options, slow).unwrap();
+        let first = worker.submit(0).unwrap();
+        while worker.jobs.as_ref().is_some_and(|jobs| !jobs.is_empty()) {
+            std::thread::yield_now();
+        }
+        // The first thread is busy for as long as we like; all else goes past it.
+        worker.add(Threads::new(NonZeroUsize::MIN).unwrap(), |w: &[u32]| Ok(w.to_vec())).unwrap();
+        for n in 1..5 {
+            assert_eq!(worker.submit(n).unwrap().wait().unwrap(), n);
+        }
+        begin.send(()).unwrap();
+        assert_eq!((first.wait().unwrap(), worker.threads()), (0, 2));
     }
 
     #[test]

@@ -74,6 +74,18 @@ impl PendingFile {
         let Self { file, path } = self;
         file.persist(&path).map(drop).map_err(|e| Error::io(&path)(e.error))
     }
+
+    /// Puts it in place unless something is there already; then it vanishes.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn publish_first(self) -> Result<()> {
+        let Self { file, path } = self;
+        match file.persist_noclobber(&path) {
+            Err(refused) if refused.error.kind() != io::ErrorKind::AlreadyExists => Err(Error::io(&path)(refused.error)),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Writes `path` by `write`, in one step for whoever looks at it.
@@ -124,6 +136,10 @@ mod tests {
             pending.publish().unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), content);
         }
+        let mut late = PendingFile::create(&path).unwrap();
+        late.file().write_all(b"three").unwrap();
+        late.publish_first().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two", "who comes first stays");
         assert_eq!(names(folder.path()), ["clip.mp4"]);
     }
 

@@ -10,6 +10,7 @@ use crate::{
 /// A model with its way from media to tensors and back, of the kind that its checkpoint names. [`Model`] is the same without that way.
 #[derive(Debug)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "there is one for each model that is open, and none is moved about")]
 pub enum Task {
     /// Pictures to the motion between them.
     OpticalFlow(OpticalFlow),

@@ -59,6 +59,11 @@ impl Demuxer {
         self.failures += 1;
     }
 
+    /// Counts something of which only a part could be decoded: it is there, but not as it was.
+    pub(super) fn mend(&mut self) {
+        self.damaged += 1;
+    }
+
     /// Whether there was so much damage without anything usable in between that going on makes no sense.
     pub(super) fn given_up(&self) -> bool {
         self.failures >= FAILURES_IN_A_ROW
@@ -70,7 +75,7 @@ impl Demuxer {
         self.failures = 0;
     }
 
-    /// Packets and frames skipped so far.
+    /// Packets and frames so far that were skipped or are not as they were.
     pub(super) fn damaged(&self) -> u64 {
         self.damaged
     }

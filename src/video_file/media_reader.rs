@@ -104,7 +104,8 @@ impl MediaReader {
         pictures.frames.or_else(|| self.duration().map(reckoned))
     }
 
-    /// Packets, frames and chunks skipped so far because they could not be decoded.
+    /// Packets, frames and chunks so far that could not be decoded, or only in part: the first are skipped, of the others the decoder made
+    /// up the rest.
     pub fn damaged(&self) -> u64 {
         self.demuxer.damaged()
     }

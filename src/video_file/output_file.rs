@@ -1,6 +1,9 @@
 //! A file in the making: libav writes it, and it gets its name when it is whole.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
 
 use ffmpeg_next::{
     Dictionary, Error as LibavError,
@@ -16,6 +19,10 @@ use crate::{
     error::{Error, Result},
     formats::PendingFile,
 };
+
+/// What a system says of storage, and a codec never does.
+const STORAGE: [ErrorKind; 4] =
+    [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::ReadOnlyFilesystem, ErrorKind::FileTooLarge];
 
 /// What encoders and tracks write to.
 pub(super) struct OutputFile {
@@ -62,8 +69,15 @@ impl OutputFile {
         Self::failure(&self.path, doing, error)
     }
 
-    /// The same for `path`.
+    /// The same for `path`: the system's own words where it refused, so that a full disk is known for one.
     pub(super) fn failure(path: &Path, doing: &str, error: LibavError) -> Error {
-        Error::format(path, format!("{doing} failed ({error})"))
+        let refused = match error {
+            LibavError::Other { errno } => Some(io::Error::from_raw_os_error(errno)),
+            _ => None,
+        };
+        match refused.filter(|error| STORAGE.contains(&error.kind())) {
+            Some(refused) => Error::io(path)(refused),
+            None => Error::format(path, format!("{doing} failed ({error})")),
+        }
     }
 }

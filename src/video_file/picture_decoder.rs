@@ -22,7 +22,7 @@ use super::{
     orientation::Orientation,
     scaler::ToRgb,
     time::{Ratio, TimeBase, Timeline},
-    unwrapped::{has_running_clock, is_shown, pixel_aspect},
+    unwrapped::{has_running_clock, is_concealed, is_shown, pixel_aspect},
 };
 use crate::{
     error::{Error, Result},
@@ -177,6 +177,9 @@ impl PictureDecoder {
             match self.decoder.receive_frame(&mut decoded) {
                 Ok(()) => {
                     demuxer.deliver();
+                    if is_concealed(&decoded) {
+                        demuxer.mend();
+                    }
                     return self.convert(&decoded, demuxer).map(Some);
                 }
                 Err(LibavError::Eof | LibavError::Other { errno: EAGAIN }) => break,

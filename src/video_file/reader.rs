@@ -47,7 +47,8 @@ impl VideoReader {
         self.reader.frames()
     }
 
-    /// Packets and frames skipped so far because they could not be decoded.
+    /// Packets and frames so far that could not be decoded, or only in part: the first are skipped, of the others the decoder made up the
+    /// rest.
     pub fn damaged(&self) -> u64 {
         self.reader.damaged()
     }

@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use ffmpeg_next::{
     Packet, Rescale, Stream, StreamMut, codec, ffi,
     format::{self, context::Input},
+    frame,
     packet::Ref,
     software::scaling,
 };
@@ -46,6 +47,13 @@ fn coefficients(matrix: Matrix) -> c_int {
         Matrix::Bt709 => ffi::SWS_CS_ITU709,
         Matrix::Bt2020 => ffi::SWS_CS_BT2020,
     }
+}
+
+/// Whether a picture is there, but not as it was: parts of its packets could not be decoded, and the decoder filled the holes.
+#[allow(unsafe_code)]
+pub(super) fn is_concealed(picture: &frame::Video) -> bool {
+    // SAFETY: a plain field of a frame that the wrapper keeps alive.
+    picture.is_corrupt() || unsafe { (*picture.as_ptr()).decode_error_flags } != 0
 }
 
 /// When the earliest stream of a file starts, in microseconds.

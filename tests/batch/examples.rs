@@ -44,14 +44,15 @@ fn duckdb_counts_labels() {
 
 #[test]
 fn pandas_finds_motion() {
-    let Some(python) = python("pandas") else { return };
+    let Some(python) = python("pandas, pyarrow") else { return };
     let place = Place::new(&[4, 6]);
     place.well(&flow("out", &[]));
     let said = says(Command::new(python).arg(format!("{EXAMPLES}/archive/motion_pandas.py")).arg(place.path("out")));
     assert!(said.contains("in/clip-0.mp4") && said.contains("in/clip-1.mp4"), "{said}");
 }
 
-/// Kubernetes runs the arguments of its manifest once for each completion: here they run the same way, with other folders.
+/// Kubernetes runs the command of its manifest once for each completion: here it runs the same way, with other folders, and one file fails.
+#[cfg(unix)]
 #[test]
 fn an_indexed_job_makes_all_shards() {
     let manifest = std::fs::read_to_string(format!("{EXAMPLES}/archive/kubernetes.yaml")).unwrap();
@@ -59,15 +60,35 @@ fn an_indexed_job_makes_all_shards() {
     let completions = value("completions:");
     assert!(manifest.contains(&format!("JOB_COMPLETIONS, value: \"{completions}\"")));
     let place = Place::new(&[4, 6]);
+    std::fs::write(place.path("in/text.mp4"), "no video").unwrap();
+    let line = value("command: [sh, -c, '");
+    let line = line.strip_suffix("', perceiverflow]").unwrap();
     let list = value("args: [").replace(['"', ']'], "").replace("/archive", "in").replace("/results/flow", "out");
-    let arguments: Vec<&str> = list.split(", ").collect();
     for index in 0..completions.parse().unwrap() {
-        let mut command = place.command(&arguments);
+        let mut command = Command::new("sh");
+        command.args(["-c", line, "perceiverflow"]).args(list.split(", ")).current_dir(place.path(""));
+        command.env("PATH", path_with_program());
         command.env("JOB_COMPLETION_INDEX", i32::to_string(&index)).env("JOB_COMPLETIONS", &completions);
         says(&mut command);
     }
-    place.well(&["batch", "merge", "out", "--out", "merged"]);
+    place.ends(3, &["batch", "merge", "out", "--out", "merged"]);
     assert_eq!(place.rows("merged").len(), 3 + 5);
+}
+
+/// What the image is built with is what every machine is set up with.
+#[test]
+fn the_image_is_built_with_the_packages_of_the_makefile() {
+    let read = |name: &str| std::fs::read_to_string(format!("{EXAMPLES}/../{name}")).unwrap();
+    let words = |text: &str| -> Vec<String> { text.replace('\\', " ").split_whitespace().map(str::to_owned).collect() };
+    let makefile = read("Makefile");
+    let packages = words(makefile.split_once("PACKAGES :=").unwrap().1.split_once("\n\n").unwrap().0);
+    let dockerfile = read("examples/archive/Dockerfile");
+    let install = dockerfile.split_once("--no-install-recommends").unwrap().1.split_once("&&").unwrap().0;
+    let libav: Vec<String> = words(install);
+    assert!(libav.len() > 5 && libav.iter().all(|package| packages.contains(package)), "{libav:?} and {packages:?}");
+    let runtime = dockerfile.rsplit_once("--no-install-recommends").unwrap().1.split_once("&&").unwrap().0;
+    let needs = |library: &str| runtime.contains(library.trim_end_matches("-dev"));
+    assert!(libav.iter().filter(|package| package.starts_with("libav") || package.starts_with("libsw")).all(|l| needs(l)));
 }
 
 #[cfg(unix)]
@@ -83,8 +104,8 @@ fn an_array_of_slurm_makes_all_shards() {
         command.arg(&script).args(["in", "out"]).current_dir(place.path("")).env("PATH", path_with_program());
         command.env_remove("JOB_COMPLETION_INDEX").env("SLURM_ARRAY_TASK_COUNT", (tasks + 1).to_string());
         command.env("SLURM_ARRAY_TASK_ID", task.to_string()).env("SLURM_ARRAY_TASK_MIN", "0");
-        // A shard of nothing but the broken file has nothing done.
-        assert!(matches!(command.output().unwrap().status.code(), Some(0 | 1)));
+        // A shard with the broken file, or with nothing else, has done what it could.
+        says(&mut command);
     }
     place.ends(3, &["batch", "merge", "out", "--out", "merged"]);
     assert_eq!(place.rows("merged").len(), 3 + 5);

@@ -47,10 +47,11 @@ fn too_many_failures_end_the_run() {
 }
 
 #[test]
-fn a_run_without_a_single_good_file_fails() {
+fn a_run_without_a_single_good_file_did_what_it_could() {
     let place = Place::new(&[]);
     std::fs::write(place.path("in/text.mp4"), "no video").unwrap();
-    place.ends(1, &flow("out", &[]));
+    let (stdout, _) = place.ends(3, &flow("out", &[]));
+    assert!(stdout.starts_with("0 of 1 files done, 1 failed\n"), "{stdout}");
     let (_, stderr) = place.ends(1, &["batch", "--task", "flow", "nothing/*.mp4", "--out", "out", "-q"]);
     assert!(stderr.contains("nothing"), "{stderr}");
 }
@@ -66,8 +67,39 @@ fn a_file_that_hangs_is_given_up() {
     assert_eq!(place.rows("out").len(), 4);
     std::fs::write(place.path("list.jsonl"), "{\"path\":\"in/pipe.mp4\",\"time_limit\":0.2}").unwrap();
     let of_list = ["batch", "--task", "flow", "--model", FLOW, "list.jsonl", "--out", "listed", "-q"];
-    let (stdout, _) = place.ends(1, &of_list);
+    let (stdout, _) = place.ends(3, &of_list);
     assert!(stdout.contains("1 x time limit"), "{stdout}");
+    // Without any limit for the file as a whole it is given up all the same.
+    let (stdout, _) = place.ends(3, &flow("stalled", &["--stall-limit", "0.5", "--workers", "1"]));
+    assert!(stdout.contains("1 x its decoder hangs") && place.rows("stalled").len() == 4, "{stdout}");
+}
+
+/// No file system takes a name of 300 characters: that is one file's trouble, in every run.
+#[test]
+fn a_file_whose_output_cannot_be_written_fails_alone() {
+    let place = Place::new(&[5, 7]).with_multimodal_model();
+    let long = "x".repeat(300);
+    let list = format!("path,id\nin/clip-0.mp4,{long}\nin/clip-1.mp4,short\n");
+    std::fs::write(place.path("list.csv"), list).unwrap();
+    let tasks: [(&str, &str, &[&str]); 4] = [
+        ("flow", FLOW, &["--flo", "--scale", "fit"]),
+        ("classify", "model", &["--vtt"]),
+        ("encode", "model", &[]),
+        ("reconstruct", "model", &[]),
+    ];
+    for (task, model, more) in tasks {
+        let first = [&["batch", "--task", task, "--model", model, "list.csv", "--out", task, "-q"], more].concat();
+        let again = [&first[..], &["--resume", "--retry-failed"]].concat();
+        for arguments in [first, again] {
+            let (stdout, _) = place.ends(3, &arguments);
+            assert!(stdout.starts_with("1 of 2 files done"), "{task}: {stdout}");
+            let report = place.report(task);
+            let cause = "its output cannot be written, File name too long";
+            assert_eq!(report["failures_by_cause"][cause], 1, "{task}: {report}");
+            assert_eq!(report["failures"][0]["file"], long.as_str(), "{task}");
+        }
+        assert!(place.rows(task).iter().any(|row| row.contains("\"file\":\"short\"")), "{task}");
+    }
 }
 
 /// What is done stays done when its file goes; a new content is done anew, and the rows of the old one go.

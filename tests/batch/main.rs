@@ -14,3 +14,5 @@ mod restart;
 mod shards;
 mod tasks;
 mod three_hundred;
+#[cfg(unix)]
+mod watching;

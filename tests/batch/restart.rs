@@ -2,49 +2,62 @@
 #![cfg(unix)]
 
 use std::{
-    process::Command,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use crate::place::{Place, clips, flow};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
-/// Rounds of killing, in all tasks together; `PERCEIVERFLOW_KILL_ROUNDS` asks for more.
-fn rounds() -> u32 {
-    std::env::var("PERCEIVERFLOW_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6)
+use crate::place::{FLOW, Place, clips, flow};
+
+/// Kills of all tasks together, at least; `PERCEIVERFLOW_KILLS` asks for more.
+const KILLS: u64 = 8;
+/// Where the moments of the kills come from; `PERCEIVERFLOW_KILL_SEED` asks for others.
+const SEED: u64 = 7;
+
+fn variable(name: &str, usual: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual)
 }
 
 #[test]
 fn killed_at_any_moment_it_ends_as_if_nothing_had_happened() {
     let place = Place::new(&[9, 40, 3, 25, 14]).with_multimodal_model();
     std::fs::write(place.path("in/text.mp4"), "no video").unwrap();
-    let tasks: [(&str, &[&str]); 3] = [("flow", &["--flo"]), ("encode", &[]), ("reconstruct", &[])];
+    let tasks: [(&str, &[&str]); 4] = [("flow", &["--flo"]), ("classify", &["--vtt"]), ("encode", &[]), ("reconstruct", &[])];
+    let (kills, seed) = (variable("PERCEIVERFLOW_KILLS", KILLS), variable("PERCEIVERFLOW_KILL_SEED", SEED));
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
     for (number, (task, more)) in tasks.into_iter().enumerate() {
-        let arguments = |out: &'static str, resume: bool| {
-            let more = [more, if resume { &["--resume", "--part", "0.5"] } else { &["--part", "0.5"] }].concat();
-            let more: Vec<&'static str> = more.into_iter().collect();
-            if task == "flow" { flow(out, &more) } else { clips(task, out, &more) }
+        let run = |out: &str, resume: &[&str]| {
+            let more = [more, &["--part", "0.5"], resume].concat();
+            place.command(&if task == "flow" { flow(out, &more) } else { clips(task, out, &more) })
         };
-        let (whole, killed) = [("flow", "flow-k"), ("encode", "encode-k"), ("reconstruct", "reconstruct-k")][number];
+        let (whole, killed) = (format!("{task}-whole"), format!("{task}-killed"));
         let begin = Instant::now();
-        place.ends(3, &arguments(whole, false));
+        assert_eq!(run(&whole, &[]).output().unwrap().status.code(), Some(3), "{task}");
         let lasts = begin.elapsed();
-        let mut unfinished = 0;
-        for round in 0..rounds().div_ceil(3) {
-            let _ = std::fs::remove_dir_all(place.path(killed));
-            // A run is killed again and again, each time a little later, until it comes through.
-            for kill in 1.. {
-                let mut child = place.command(&arguments(killed, kill > 1)).spawn().unwrap();
-                std::thread::sleep(lasts.mul_f64(f64::from((kill * 29 + round * 13) % 100) / 100.0));
+        // So many in all, as evenly as can be.
+        let due = kills * (number as u64 + 1) / tasks.len() as u64 - kills * number as u64 / tasks.len() as u64;
+        let (mut killings, mut rounds) = (0, 0);
+        while killings < due {
+            let _ = std::fs::remove_dir_all(place.path(&killed));
+            // A run is killed again and again until it comes through.
+            let mut resume: &[&str] = &[];
+            loop {
+                let mut child = run(&killed, resume).stdout(Stdio::null()).spawn().unwrap();
+                std::thread::sleep(lasts.mul_f64(random.random_range(0.0..1.0)));
                 let _ = child.kill();
-                if child.wait().unwrap().code().is_some() {
-                    break;
+                match child.wait().unwrap().code() {
+                    Some(code) => break assert_eq!(code, 3, "{task}"),
+                    None => killings += 1,
                 }
-                unfinished += 1;
+                resume = &["--resume"];
             }
-            assert_eq!(place.rows(whole), place.rows(killed), "{task}, round {round}");
-            place.same_products(whole, killed);
+            rounds += 1;
+            assert_eq!(place.rows(&whole), place.rows(&killed), "{task}, round {rounds}, seed {seed}");
+            place.same_products(&whole, &killed);
         }
-        assert!(unfinished > 0, "{task}: nothing was ever killed");
+        println!("{task}: {killings} kills in {rounds} runs, seed {seed}: same results");
     }
 }
 
@@ -64,18 +77,54 @@ fn what_a_done_file_was_made_of_goes_with_the_next_run() {
     }
 }
 
+/// Waits until a run into `out` has written something.
+fn wait_for_rows(place: &Place, run: &mut Child) {
+    let rows = place.path("out/results.jsonl");
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !std::fs::metadata(&rows).is_ok_and(|rows| rows.len() > 0) {
+        assert!(run.try_wait().unwrap().is_none() && Instant::now() < patience, "it ended or never began");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn interrupt(run: &Child) {
+    assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap().success());
+}
+
+/// Tiles of the tiny model in a large picture make windows that take long: what is under way would keep a run that ends in order.
+#[test]
+fn twice_interrupted_it_stops_now_and_can_go_on() {
+    let place = Place::new(&[]);
+    place.well(&["scene", "in/large.mp4", "--size", "96x72", "--frames", "8", "-q"]);
+    let run = |out: &'static str, more: &[&'static str]| {
+        [
+            &["batch", "--task", "flow", "--model", FLOW, "--tile-overlap", "2", "in", "--out", out, "-q", "--model-calls", "1"]
+                [..],
+            more,
+        ]
+        .concat()
+    };
+    place.well(&run("whole", &[]));
+    let mut child = place.command(&run("out", &[])).spawn().unwrap();
+    wait_for_rows(&place, &mut child);
+    interrupt(&child);
+    // So that the two do not fall into one.
+    std::thread::sleep(Duration::from_millis(20));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!place.path("out/report.json").exists(), "it took its time to report");
+    assert!(place.rows("out").len() < place.rows("whole").len());
+    place.well(&run("out", &["--resume"]));
+    assert_eq!(place.rows("whole"), place.rows("out"));
+}
+
 #[test]
 fn once_interrupted_it_reports_and_can_go_on() {
     let place = Place::new(&[60, 60, 60]);
     place.well(&flow("whole", &[]));
     let mut child = place.command(&flow("out", &["--workers", "1"])).spawn().unwrap();
-    let rows = place.path("out/results.jsonl");
-    let patience = Instant::now() + Duration::from_secs(60);
-    while !std::fs::metadata(&rows).is_ok_and(|rows| rows.len() > 0) {
-        assert!(child.try_wait().unwrap().is_none() && Instant::now() < patience, "it ended or never began");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    wait_for_rows(&place, &mut child);
+    interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let report = place.report("out");
     assert!(report["stopped"] == "interrupted" && report["files"]["unfinished"].as_u64().unwrap() > 0, "{report}");

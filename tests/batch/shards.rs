@@ -69,11 +69,54 @@ fn a_huge_file_is_shared_by_shards() {
 
         // Without one of them the file is not done; gone on with, it is.
         std::fs::remove_dir_all(place.path(&shards).join("shard-1-of-3")).unwrap();
-        place.ends(0, &["batch", "merge", &shards, "--out", &merged, "-y"]);
+        let (stdout, _) = place.ends(4, &["batch", "merge", &shards, "--out", &merged, "-y"]);
+        assert!(stdout.contains("  missing: shard-1-of-3\n") && stdout.contains("  unfinished: in/huge.mp4\n"), "{stdout}");
         run(&merged, &["--resume"]);
         assert_eq!(place.report(&merged)["files"]["done"], 3, "{task}");
         assert_eq!(place.rows(&whole), place.rows(&merged), "{task}");
     }
+}
+
+/// All shards go by the plan that the first one left, whatever they see.
+#[test]
+fn a_file_that_appears_between_shards_changes_nobodys_part() {
+    let place = Place::new(&[4, 12, 7]);
+    place.well(&flow("whole", &[]));
+    place.well(&flow("shards", &["--shard", "0/2"]));
+    place.render("in/late.mp4", 40);
+    let (_, stderr) = place.ends(0, &flow("shards", &["--shard", "1/2"]));
+    assert!(stderr.contains("plan-of-2.jsonl was made without 1 of the inputs"), "{stderr}");
+    place.well(&["batch", "merge", "shards", "--out", "merged"]);
+    assert_eq!(place.rows("whole"), place.rows("merged"));
+}
+
+#[test]
+fn what_is_missing_is_named_when_shards_are_merged() {
+    let place = Place::new(&[4, 12, 7]);
+    for shard in ["0/3", "2/3"] {
+        place.well(&flow("shards", &["--shard", shard]));
+    }
+    let merge = ["batch", "merge", "shards", "--out", "merged", "-y"];
+    let (stdout, _) = place.ends(4, &merge);
+    assert!(stdout.starts_with("2 of 3 files done, 1 unfinished\n"), "{stdout}");
+    assert!(stdout.contains("  missing: shard-1-of-3\n") && stdout.contains("  unfinished: in/clip-2.mp4\n"), "{stdout}");
+    let report = place.report("merged");
+    assert_eq!(report["missing_shards"], serde_json::json!(["shard-1-of-3"]));
+    assert_eq!(report["unfinished"], serde_json::json!(["in/clip-2.mp4"]));
+
+    // A shard that was killed before its first report.
+    place.well(&flow("shards", &["--shard", "1/3"]));
+    let journal = place.path("shards/shard-1-of-3/journal.jsonl");
+    let lines = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, lines.split_inclusive('\n').take(2).collect::<String>()).unwrap();
+    std::fs::remove_file(place.path("shards/shard-1-of-3/report.json")).unwrap();
+    let (stdout, _) = place.ends(4, &merge);
+    assert!(!stdout.contains("missing") && stdout.contains("  unfinished: in/clip-2.mp4\n"), "{stdout}");
+
+    place.well(&flow("shards", &["--shard", "1/3", "--resume"]));
+    let (stdout, _) = place.ends(0, &merge);
+    assert!(stdout.starts_with("3 of 3 files done\n"), "{stdout}");
+    assert_eq!(place.report("merged").get("missing_shards"), None);
 }
 
 #[test]

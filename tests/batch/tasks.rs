@@ -66,6 +66,26 @@ fn labels_latents_and_media_of_many_are_those_of_each() {
 }
 
 #[test]
+fn an_image_classifier_labels_the_frames_of_each() {
+    let place = Place::new(&[5, 12]);
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/image_classification_learned");
+    std::fs::create_dir(place.path("model")).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(fixture.join(file), place.path("model").join(file)).unwrap();
+    }
+    std::fs::write(place.path("model/preprocessor_config.json"), r#"{"size": 8, "crop_size": 10}"#).unwrap();
+    place.well(&clips("classify", "labels", &["--vtt", "--stride-frames", "3", "--batch-size", "1"]));
+    place.well(&["classify", "in/clip-1.mp4", "--model", "model", "--stride-frames", "3", "--vtt", "alone.vtt", "-q"]);
+    let rows = parsed(&place.rows("labels"));
+    assert_eq!(rows.len(), 2 + 4);
+    assert!(rows.iter().all(|row| (row["duration"].as_f64().unwrap() - 0.04).abs() < 1e-9), "{rows:?}");
+    assert_eq!(
+        place.products("labels")[std::path::Path::new("labels/in/clip-1.mp4.vtt")],
+        std::fs::read(place.path("alone.vtt")).unwrap()
+    );
+}
+
+#[test]
 fn results_do_not_hang_on_the_order_or_on_who_shares_a_call() {
     let place = Place::new(&[5, 12, 3, 8]).with_multimodal_model();
     std::fs::write(place.path("backwards.csv"), "path\nin/clip-3.mp4\nin/clip-2.mp4\nin/clip-1.mp4\nin/clip-0.mp4\n").unwrap();

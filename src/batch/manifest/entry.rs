@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{super::Shard, Input, csv};
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What is different for one file of a run; none means as for all.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FileOptions {
     /// Frames from the first to the second of a window of flow, 1 or more.
     pub frame_distance: Option<usize>,

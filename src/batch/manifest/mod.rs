@@ -13,12 +13,13 @@ use std::{
 
 pub use entry::FileOptions;
 
+use crossbeam_channel::bounded;
 use rayon::prelude::*;
 
 use super::Shard;
 use crate::{
     error::{Error, Result},
-    video_file::MediaReader,
+    video_file::{MediaReader, is_address},
 };
 
 /// Who asks only how long a file lasts hears nothing of it.
@@ -65,7 +66,8 @@ impl Input {
 }
 
 /// Gathers the inputs that `given` names, in their order: a file is itself, a folder all media files below it (`except` is left out: the
-/// run's own output), `*`, `?`, `[…]` and `**` make a pattern, and a list (`.jsonl`, `.ndjson`, `.csv`) names one file in each line.
+/// run's own output), an address is itself, `*`, `?`, `[…]` and `**` make a pattern, and a list (`.jsonl`, `.ndjson`, `.csv`) names one
+/// file in each line.
 ///
 /// A file that does not exist is an input all the same: it fails when its turn comes, and stops nothing.
 ///
@@ -76,6 +78,8 @@ pub fn gather(given: &[PathBuf], except: &Path) -> Result<Vec<Input>> {
     for given in given {
         let extension = given.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
         match extension.as_deref() {
+            // What looks like a pattern or a list in an address is the server's business.
+            _ if is_address(given) => inputs.push(Input::plain(given)),
             _ if given.is_dir() => {
                 inputs.extend(folder::media_files(given, &seen_from(given, except))?.into_iter().map(Input::plain));
             }
@@ -93,11 +97,21 @@ pub fn gather(given: &[PathBuf], except: &Path) -> Result<Vec<Input>> {
     distinct(inputs)
 }
 
-/// Asks every file that is there and has no duration yet how long it lasts: what makes shards last alike. What cannot be opened stays
-/// without.
-pub fn measure(inputs: &mut [Input]) {
+/// Asks every file that is there and has no duration yet how long it lasts: what makes shards last alike. What cannot be opened, or keeps
+/// everybody waiting for longer than `patience`, stays without.
+pub(super) fn measure(inputs: &mut [Input], patience: Duration) {
+    measure_by(inputs, patience, |path| MediaReader::open(path, ANY_RATE).ok()?.duration());
+}
+
+fn measure_by(inputs: &mut [Input], patience: Duration, ask: fn(&Path) -> Option<Duration>) {
     inputs.par_iter_mut().filter(|input| input.duration.is_none() && input.path.is_file()).for_each(|input| {
-        input.duration = MediaReader::open(&input.path, ANY_RATE).ok().and_then(|reader| reader.duration());
+        let (path, (sender, duration)) = (input.path.clone(), bounded(1));
+        // On a thread of its own, which is left behind when its file hangs.
+        let asked = std::thread::Builder::new().name("measure".into()).spawn(move || {
+            // Nobody listens any more when this took too long.
+            let _ = sender.send(ask(&path));
+        });
+        input.duration = asked.ok().and_then(|_| duration.recv_timeout(patience).ok()).flatten();
     });
 }
 
@@ -168,6 +182,27 @@ mod tests {
             .unwrap();
         let message = of(&[path("a/list.jsonl")]).unwrap_err().to_string();
         assert!(message.contains("2.mp4") && message.contains("1.MKV"), "{message}");
+    }
+
+    #[test]
+    fn a_file_that_hangs_is_not_measured() {
+        let root = tempfile::tempdir().unwrap();
+        let mut inputs = ["good", "hangs"].map(|name| Input::plain(root.path().join(name)));
+        inputs.iter().for_each(|input| std::fs::write(&input.path, "").unwrap());
+        measure_by(&mut inputs, Duration::from_millis(500), |path| {
+            while path.ends_with("hangs") {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            Some(Duration::from_secs(7))
+        });
+        assert_eq!(inputs.map(|input| input.duration), [Some(Duration::from_secs(7)), None]);
+    }
+
+    #[test]
+    fn addresses_are_neither_patterns_nor_lists() {
+        let given = ["http://host/a.mp4?token=x", "https://host/day[1].ts", "http://host/rows.csv", "s3+x://host/*.jsonl"];
+        let inputs = gather(&given.map(PathBuf::from), Path::new("out")).unwrap();
+        assert_eq!(ids(&inputs), given);
     }
 
     #[test]

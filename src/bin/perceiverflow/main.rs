@@ -1,7 +1,7 @@
 //! The program `perceiverflow`: arguments to validated options to work, one file for each command.
 //!
 //! Exit codes: 0 when all went well, 1 with one line on standard error when something failed, 2 for wrong usage,
-//! 3 when `batch` did some files and others failed, 130 after Ctrl-C.
+//! 3 when `batch` did what it could and some files failed, 4 when `batch merge` misses shards or files, 130 after Ctrl-C.
 
 #[cfg(feature = "video-file")]
 mod batch;

@@ -1,4 +1,4 @@
-//! How far a run is: a line for the run and one for each worker where somebody watches, a line now and then where not.
+//! How far a run is: a line for the run and one for each worker where somebody watches, a line at once and then now and then where not.
 
 use std::{
     io::IsTerminal,
@@ -9,6 +9,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use perceiverflow::batch::{Event, Input};
 
+use super::media_left::MediaLeft;
 use crate::{
     output::complain,
     progress::{LINE_EVERY, clock},
@@ -37,13 +38,13 @@ struct WorkerLine {
 #[derive(Clone, Debug)]
 struct State {
     files: u64,
-    /// Files done or failed in this run, and in earlier ones.
+    /// Files done or failed, in this run or in earlier ones.
     settled: u64,
-    settled_earlier: u64,
     failed: u64,
     windows: u64,
     media: Duration,
     elapsed: Duration,
+    left: MediaLeft,
 }
 
 impl Display {
@@ -61,18 +62,11 @@ impl Display {
             let workers = (0..workers).map(|_| WorkerLine { bar: line("  {msg}"), file: None }).collect();
             Shown::Bars { run, workers, all: all.clone() }
         } else {
-            Shown::Lines { next: begin + LINE_EVERY }
+            Shown::Lines { next: begin }
         };
-        let state = State {
-            files: inputs.len() as u64,
-            settled: 0,
-            settled_earlier: 0,
-            failed: 0,
-            windows: 0,
-            media: Duration::ZERO,
-            elapsed: Duration::ZERO,
-        };
-        Self { shown, begin, state }
+        let mut display = Self { shown, begin, state: State::of(inputs) };
+        display.tick(begin);
+        display
     }
 
     /// Takes note of what happened.
@@ -89,6 +83,9 @@ impl Display {
                     self.show_worker(*worker, Some(current), *end);
                 }
             }
+            Event::Done { file, damaged: damaged @ 1.., earlier: false, .. } => {
+                self.say(&format!("warning: {file}: {damaged} damaged packets or pictures"));
+            }
             Event::Done { .. } | Event::Failed { .. } => {}
         }
         self.tick(now);
@@ -100,7 +97,7 @@ impl Display {
         match &mut self.shown {
             Shown::Bars { run, .. } => {
                 run.set_message(self.state.describe());
-                run.set_position(self.state.settled + self.state.settled_earlier);
+                run.set_position(self.state.settled);
             }
             Shown::Lines { next } if now >= *next => {
                 *next = now + LINE_EVERY;
@@ -146,38 +143,51 @@ impl Drop for Display {
 }
 
 impl State {
+    fn of(inputs: &[Input]) -> Self {
+        Self {
+            files: inputs.len() as u64,
+            settled: 0,
+            failed: 0,
+            windows: 0,
+            media: Duration::ZERO,
+            elapsed: Duration::ZERO,
+            left: MediaLeft::of(inputs),
+        }
+    }
+
     fn take(&mut self, event: &Event) {
         match event {
-            Event::Window { media, .. } => {
+            Event::Began { file, duration: Some(duration), .. } => self.left.know(file, *duration),
+            Event::Window { file, media, .. } => {
                 self.windows += 1;
                 self.media += *media;
+                self.left.see(file, *media);
             }
-            Event::Done { earlier, .. } => self.settle(*earlier),
-            Event::Failed { earlier, .. } => {
+            Event::Done { file, .. } => {
+                self.settled += 1;
+                self.left.settle(file);
+            }
+            Event::Failed { file, .. } => {
+                self.settled += 1;
                 self.failed += 1;
-                self.settle(*earlier);
+                self.left.settle(file);
             }
             Event::Began { .. } | Event::Left { .. } => {}
         }
     }
 
-    fn settle(&mut self, earlier: bool) {
-        *(if earlier { &mut self.settled_earlier } else { &mut self.settled }) += 1;
-    }
-
     /// `12/300 files, 1 failed, 812 windows, 20.1 windows/s, 0.85 x real time, 3:02 left`.
     fn describe(&self) -> String {
-        let Self { files, settled, settled_earlier, failed, windows, media, elapsed } = self;
+        let Self { files, settled, failed, windows, media, elapsed, left } = self;
         let seconds = elapsed.as_secs_f64().max(1e-6);
-        let done = settled + settled_earlier;
-        let mut text = format!("{done}/{files} files");
+        let mut text = format!("{settled}/{files} files");
         if *failed > 0 {
             text += &format!(", {failed} failed");
         }
         let (speed, real_time) = (*windows as f64 / seconds, media.as_secs_f64() / seconds);
         text += &format!(", {windows} windows, {speed:.1} windows/s, {real_time:.2} x real time");
-        if *settled > 0 {
-            let left = seconds / *settled as f64 * files.saturating_sub(done) as f64;
+        if let Some(left) = left.time().filter(|_| !media.is_zero()) {
+            let left = left.as_secs_f64() / real_time.max(1e-6);
             text += &format!(", {} left", clock(Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX)));
         }
         text
@@ -190,25 +200,21 @@ mod tests {
 
     #[test]
     fn speed_and_time_left_follow_from_what_happened() {
-        let file: Arc<str> = "a.mp4".into();
-        let mut state = State {
-            files: 10,
-            settled: 0,
-            settled_earlier: 0,
-            failed: 0,
-            windows: 0,
-            media: Duration::ZERO,
-            elapsed: Duration::from_secs(20),
-        };
-        assert_eq!(state.describe(), "0/10 files, 0 windows, 0.0 windows/s, 0.00 x real time");
+        let [film, trailer, gone]: [Arc<str>; 3] = ["film.mp4", "trailer.mp4", "gone.mp4"].map(Into::into);
+        let mut state = State { files: 3, elapsed: Duration::from_secs(20), ..State::of(&[]) };
+        assert_eq!(state.describe(), "0/3 files, 0 windows, 0.0 windows/s, 0.00 x real time");
+        for (file, seconds) in [(&film, 160), (&trailer, 16)] {
+            state.take(&Event::Began { worker: 0, file: file.clone(), duration: Some(Duration::from_secs(seconds)) });
+        }
         let media = Duration::from_millis(640);
-        for _ in 0..50 {
-            state.take(&Event::Window { worker: 0, file: file.clone(), end: media, media });
+        for _ in 0..25 {
+            for file in [&film, &trailer] {
+                state.take(&Event::Window { worker: 0, file: file.clone(), end: media, media });
+            }
         }
-        for earlier in [true, false, false] {
-            state.take(&Event::Done { file: file.clone(), windows: 25, earlier });
-        }
-        state.take(&Event::Failed { file, detail: "x".into(), earlier: true });
-        assert_eq!(state.describe(), "4/10 files, 1 failed, 50 windows, 2.5 windows/s, 1.60 x real time, 1:00 left");
+        state.take(&Event::Done { file: trailer, windows: 25, damaged: 0, earlier: false });
+        state.take(&Event::Failed { file: gone, detail: "x".into(), earlier: true });
+        // 144 of 160 s of the film, whatever the count of files says.
+        assert_eq!(state.describe(), "2/3 files, 1 failed, 50 windows, 2.5 windows/s, 1.60 x real time, 1:30 left");
     }
 }

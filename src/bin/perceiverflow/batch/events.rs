@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `began` | `worker`, `file`, `duration` (seconds, where the file tells) |
 //! | `window` | `worker`, `file`, `end` (seconds from the start of the file) |
-//! | `done` | `file`, `windows`, `earlier` (whether an earlier run did it) |
+//! | `done` | `file`, `windows`, `damaged` (packets and pictures), `earlier` (whether an earlier run did it) |
 //! | `failed` | `file`, `detail`, `earlier` |
 //! | `report` | `report`: what report.json holds; the last line |
 
@@ -21,8 +21,8 @@ pub(super) fn line(event: &Event) -> Option<String> {
             json!({ "event": "window", "worker": worker, "file": &**file, "end": end.as_secs_f64() })
         }
         Event::Left { .. } => return None,
-        Event::Done { file, windows, earlier } => {
-            json!({ "event": "done", "file": &**file, "windows": windows, "earlier": earlier })
+        Event::Done { file, windows, damaged, earlier } => {
+            json!({ "event": "done", "file": &**file, "windows": windows, "damaged": damaged, "earlier": earlier })
         }
         Event::Failed { file, detail, earlier } => {
             json!({ "event": "failed", "file": &**file, "detail": detail, "earlier": earlier })

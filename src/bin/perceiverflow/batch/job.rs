@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use perceiverflow::{
     Result,
     batch::{Clips, Job},
-    tasks::{Autoencode, OpticalFlow},
+    tasks::{Autoencode, ClassifyWindows, OpticalFlow},
 };
 
 use crate::{
@@ -64,7 +64,7 @@ pub(super) struct JobArguments {
 enum Task {
     /// Optical flow between frames: its statistics, and with --flo the fields
     Flow,
-    /// What is seen and heard
+    /// What is seen and heard; by an image classifier, what is seen in single frames
     Classify,
     /// The file as the model remembers it, as media
     Reconstruct,
@@ -96,15 +96,23 @@ impl JobArguments {
                 fields: self.flo,
             });
         }
-        let model = Arc::new(Autoencode::of(&checkpoint, self.computing.device, self.computing.precision)?);
-        let clips = Clips { model, cutting: self.clips.cutting(), batch_size: self.batch_size as usize };
+        let autoencode = || Autoencode::of(&checkpoint, self.computing.device, self.computing.precision).map(Arc::new);
         Ok(match self.task {
-            Some(Task::Reconstruct) => Job::Reconstruct { clips, queries: self.queries.queries() },
-            Some(Task::Encode) => Job::Encode { clips },
-            // The parser asks for a task, and flow is dealt with above.
-            Some(Task::Classify | Task::Flow) | None => {
-                Job::Classify { clips, top_k: self.labels.top_k as usize, threshold: self.labels.threshold, cues: self.vtt }
+            Some(Task::Reconstruct) => {
+                Job::Reconstruct { clips: self.clips_through(autoencode()?), queries: self.queries.queries() }
             }
+            Some(Task::Encode) => Job::Encode { clips: self.clips_through(autoencode()?) },
+            // The parser asks for a task, and flow is dealt with above.
+            Some(Task::Classify | Task::Flow) | None => Job::Classify {
+                clips: self.clips_through(ClassifyWindows::of(&checkpoint, self.computing.device, self.computing.precision)?),
+                top_k: self.labels.top_k as usize,
+                threshold: self.labels.threshold,
+                cues: self.vtt,
+            },
         })
+    }
+
+    fn clips_through<M>(&self, model: M) -> Clips<M> {
+        Clips { model, cutting: self.clips.cutting(), batch_size: self.batch_size as usize }
     }
 }

@@ -8,9 +8,13 @@ use perceiverflow::{Result, batch::merge};
 use super::summary;
 use crate::output::report;
 
+/// The exit code where shards or files are missing.
+const INCOMPLETE: u8 = 4;
+
 /// Merge the runs of several shards or machines into one folder: rows, table, journal, report, and what the task made.
 ///
-/// What is merged can be gone on with by --resume, like any run.
+/// What is merged can be gone on with by --resume, like any run. Shards that are not there, and files that were planned or begun and are
+/// neither done nor failed, are named, and the exit code is 4; else it is as after a run.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -35,6 +39,6 @@ impl Merge {
     pub(super) fn run(&self) -> Result<ExitCode> {
         let merged = merge(&self.folders, &self.out, self.overwrite)?;
         report(&summary::of(&merged))?;
-        Ok(summary::exit_code(&merged))
+        Ok(if merged.is_complete() { summary::exit_code(&merged) } else { ExitCode::from(INCOMPLETE) })
     }
 }

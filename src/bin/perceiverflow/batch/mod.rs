@@ -3,6 +3,7 @@
 mod display;
 mod events;
 mod job;
+mod media_left;
 mod merge;
 mod summary;
 mod work;
@@ -15,7 +16,8 @@ use perceiverflow::Result;
 /// What is made of many video files: labels, flow, latents or reconstructions, with a row for every window.
 ///
 /// DIR gets results.jsonl, results.parquet and report.json, and beside them what the task makes. A run that was ended, however, goes on with
-/// --resume and does nothing twice. A file that fails is recorded with its cause and stops nothing: the exit code is 3 then.
+/// --resume and does nothing twice. A file that fails is recorded with its cause and stops nothing: the exit code is 3 then, also where no
+/// file is good. A file that is done although packets of it are damaged is named.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "\

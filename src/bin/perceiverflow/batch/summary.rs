@@ -6,7 +6,7 @@ use perceiverflow::batch::{Report, Stopped};
 
 use crate::{interrupt::INTERRUPTED, progress::clock};
 
-/// Failures that are listed one by one; report.json has all.
+/// Failures and unfinished files that are listed one by one; report.json has all.
 const LISTED: usize = 20;
 
 /// What a run did, in a few lines.
@@ -32,12 +32,14 @@ pub(super) fn of(report: &Report) -> String {
     for (cause, count) in &report.failures_by_cause {
         let _ = writeln!(text, "failed: {count} x {cause}");
     }
-    for failure in failures.iter().take(LISTED) {
-        let _ = writeln!(text, "  {}", failure.detail.replace('\n', " "));
+    if !report.damaged.is_empty() {
+        let packets: u64 = report.damaged.iter().map(|damaged| damaged.packets).sum();
+        let _ = writeln!(text, "damaged: {packets} packets or pictures of {} files that are done", report.damaged.len());
     }
-    if failures.len() > LISTED {
-        let _ = writeln!(text, "  and {} more, see report.json", failures.len() - LISTED);
-    }
+    list(&mut text, "", failures.iter().map(|failure| failure.detail.replace('\n', " ")));
+    list(&mut text, "damaged: ", report.damaged.iter().map(|damaged| format!("{}, {}", damaged.file, damaged.packets)));
+    list(&mut text, "missing: ", report.missing_shards.iter());
+    list(&mut text, "unfinished: ", report.unfinished.iter());
     match report.stopped {
         Some(Stopped::Interrupted) => text.push_str("interrupted; --resume goes on\n"),
         Some(Stopped::TooManyFailures) => text.push_str("ended: too many files failed\n"),
@@ -46,13 +48,23 @@ pub(super) fn of(report: &Report) -> String {
     text
 }
 
-/// 3 where some files are done and others failed; 1 where none is, or too many failed.
+/// The first of some things that are amiss.
+fn list(text: &mut String, kind: &str, things: impl ExactSizeIterator<Item: std::fmt::Display>) {
+    let more = things.len().saturating_sub(LISTED);
+    for thing in things.take(LISTED) {
+        let _ = writeln!(text, "  {kind}{thing}");
+    }
+    if more > 0 {
+        let _ = writeln!(text, "  {kind}and {more} more, see report.json");
+    }
+}
+
+/// 3 where files failed and the run did what it could, a shard of nothing but damaged files included; 1 where too many failed.
 pub(super) fn exit_code(done: &Report) -> ExitCode {
     match done.stopped {
         Some(Stopped::Interrupted) => ExitCode::from(INTERRUPTED as u8),
         Some(Stopped::TooManyFailures) => ExitCode::FAILURE,
         None if done.files.failed == 0 => ExitCode::SUCCESS,
-        None if done.files.done == 0 => ExitCode::FAILURE,
         None => ExitCode::from(3),
     }
 }

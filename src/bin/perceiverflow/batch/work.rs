@@ -10,13 +10,13 @@ use clap::Args;
 use crossbeam_channel::RecvTimeoutError;
 use perceiverflow::{
     Result,
-    batch::{Event, Input, Job, Run, Settings, Shard, gather, measure},
+    batch::{Event, Input, Job, Run, Settings, Shard, ShardPlan, gather},
 };
 
 use super::{display::Display, events, job::JobArguments, summary};
 use crate::{
     interrupt::{ATTENTION, Interrupt},
-    output::report,
+    output::{complain, report},
 };
 
 /// A run of many files.
@@ -49,7 +49,7 @@ struct RunArguments {
     retry_failed: bool,
 
     /// Do the I-th of N parts only, I from 0 to N - 1, balanced by duration; flow and labels without --vtt of a file longer than that are
-    /// shared by several [default: as the scheduler says, JOB_COMPLETION_INDEX of
+    /// shared by several. The first of them leaves a plan in DIR, plan-of-N.jsonl, and all go by it [default: as the scheduler says, JOB_COMPLETION_INDEX of
     /// JOB_COMPLETIONS or SLURM_ARRAY_TASK_ID of SLURM_ARRAY_TASK_COUNT; else everything]
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
@@ -62,9 +62,14 @@ struct RunArguments {
     #[arg(long, value_name = "CALLS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     model_calls: u32,
 
-    /// Give a file up when it has been waited for so long in all; how long the model takes does not count [default: never]
+    /// Give a file up when it has been waited for so long in all; how long the model takes does not count [default: as long as its decoder
+    /// gives anything, see --stall-limit]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     time_limit: Option<Duration>,
+
+    /// Give a file up when its decoder has given nothing for so long, and when it does not even tell how long the file lasts
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    stall_limit: Duration,
 
     /// Files longer than this are worked on by several workers, each at a part of at least this length, decoded from
     /// the last key frame before it
@@ -112,7 +117,7 @@ impl Work {
     }
 
     /// The inputs of this shard, and where its results go.
-    fn part_of(&self, mut inputs: Vec<Input>, job: &Job) -> Result<(Vec<Input>, PathBuf)> {
+    fn part_of(&self, inputs: Vec<Input>, job: &Job) -> Result<(Vec<Input>, PathBuf)> {
         let shard = match self.going.shard {
             Some(shard) => shard,
             None => Shard::of_scheduler(|name| std::env::var(name).ok())?.unwrap_or_default(),
@@ -120,9 +125,13 @@ impl Work {
         if shard.count == 1 {
             return Ok((inputs, self.out().to_owned()));
         }
-        measure(&mut inputs);
         let least = (!job.collects()).then_some(self.going.part);
-        Ok((shard.part(inputs, least), self.out().join(shard.folder())))
+        let ShardPlan { inputs, unplanned, path } = ShardPlan::of(self.out(), shard, inputs, least, self.going.patience())?;
+        if unplanned > 0 {
+            let plan = path.display();
+            complain(&format!("warning: {plan} was made without {unplanned} of the inputs; without it the shards plan anew"));
+        }
+        Ok((inputs, self.out().join(shard.folder())))
     }
 
     /// Shows what happens until all has happened, or nobody wants more.
@@ -158,6 +167,11 @@ impl RunArguments {
         self.workers.map_or_else(processors, |workers| workers as usize)
     }
 
+    /// How long a file may take to tell how long it lasts.
+    fn patience(&self) -> Duration {
+        self.time_limit.map_or(self.stall_limit, |limit| limit.min(self.stall_limit))
+    }
+
     fn settings(&self, out: PathBuf) -> Settings {
         Settings {
             out,
@@ -166,6 +180,7 @@ impl RunArguments {
             workers: self.workers(),
             model_calls: self.model_calls as usize,
             time_limit: self.time_limit,
+            stall_limit: self.stall_limit,
             part: self.part,
             max_failure_rate: self.max_failure_rate,
         }

@@ -178,7 +178,7 @@ impl Windows {
         let ended = self.reading.join();
         let (stats, damaged) = ended.map_err(|_| Error::Stopped { model: "reading".into(), reason: "it panicked".into() })?;
         if damaged > 0 {
-            complain(&format!("warning: {path}: {damaged} damaged packets were skipped"));
+            complain(&format!("warning: {path}: {damaged} damaged packets or pictures"));
         }
         if stats.dropped > 0 {
             complain(&format!("warning: {path}: {} windows were left out, partial or without sound", stats.dropped));

@@ -81,7 +81,7 @@ pub(super) fn run(job: &Job<'_>) -> Result<()> {
     let damaged = ended(decoding, "decode")?;
     sink.finish()?;
     if damaged > 0 {
-        complain(&format!("warning: {}: {damaged} damaged packets were skipped", job.input.display()));
+        complain(&format!("warning: {}: {damaged} damaged packets or pictures", job.input.display()));
     }
     Ok(())
 }
