@@ -23,12 +23,14 @@ use crate::{
 /// The least time between two warnings.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The element's state. Mutex order: neither is taken while the other is held, and none is held while anything is pushed or posted.
+/// The element's state. Mutex order: none is taken while another is held, and none is held while anything is pushed or posted.
 #[derive(Default)]
 pub struct Preprocess {
     settings: Mutex<Settings>,
     cutter: Mutex<Option<Cutter>>,
     warned: Mutex<Option<Instant>>,
+    /// The seek that came last.
+    seek: Mutex<Option<gst::Seqnum>>,
 }
 
 /// Which stream a pad takes.
@@ -167,6 +169,14 @@ impl AggregatorImpl for Preprocess {
     fn flush(&self) -> Result<gst::FlowSuccess, gst::FlowError> {
         self.with(Cutter::reset)?;
         self.parent_flush()
+    }
+
+    fn src_event(&self, event: gst::Event) -> bool {
+        // Behind a tee each branch sends the same seek. GStreamer 1.22's base class passes one on and never lets go of the others.
+        if event.type_() == gst::EventType::Seek && lock(&self.seek).replace(event.seqnum()) == Some(event.seqnum()) {
+            return true;
+        }
+        self.parent_src_event(event)
     }
 
     fn sink_query(&self, pad: &gst_base::AggregatorPad, query: &mut gst::QueryRef) -> bool {
