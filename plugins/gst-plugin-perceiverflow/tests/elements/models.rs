@@ -3,7 +3,7 @@
 use gst::prelude::*;
 use gst_video::VideoFormat;
 
-use crate::stage::{MODEL, Stage, element, info};
+use crate::stage::{MODEL, Stage, element, info, init};
 
 /// The error that a state change ends with.
 fn refused(element: &gst::Element, state: gst::State) -> (gst::glib::Error, String) {
@@ -81,6 +81,31 @@ fn elements_of_one_model_share_its_worker() {
     (0..2).for_each(|number| first.push(number));
     assert!(inference(&second) > 0.0);
     assert_eq!((first.stat("windows-in"), second.stat("windows-in")), (1, 0), "counts are each element's own");
+}
+
+#[test]
+fn windows_of_two_pipelines_share_batches() {
+    init();
+    // A model of their own, so that no other test's windows fill their batches.
+    let line = format!(
+        "videotestsrc num-buffers=40 ! video/x-raw,width=16,height=16,framerate=25/1 ! perceiverclassify name=classify device=cpu model={}/. \
+         batch-size=2 batch-timeout=1000000000 ! fakesink",
+        crate::clip::model()
+    );
+    let pipelines = [(); 2].map(|()| gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap());
+    // Both are ready before either begins.
+    for state in [gst::State::Paused, gst::State::Playing] {
+        assert!(pipelines.iter().all(|pipeline| pipeline.set_state(state).is_ok()));
+    }
+    let stats = pipelines.each_ref().map(|pipeline| {
+        let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+        let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(60), &ends).unwrap();
+        assert_eq!(end.type_(), gst::MessageType::Eos, "{end:?}");
+        pipeline.by_name("classify").unwrap().property::<gst::Structure>("stats")
+    });
+    assert!(pipelines.iter().all(|pipeline| pipeline.set_state(gst::State::Null).is_ok()));
+    assert!(stats.iter().all(|stats| stats.get::<u64>("windows-out") == Ok(20)), "{stats:?}");
+    assert!(stats[1].get::<f64>("mean-batch").unwrap() > 1.5, "{stats:?}");
 }
 
 #[test]
