@@ -8,12 +8,13 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 # GStreamer to build against and to run pipelines with, FFmpeg's libraries, and what reads their headers; ffmpeg itself for the tests that cut
-# and damage clips, and for the detectors that `evaluate av` has beside the model.
+# and damage clips, and for the detectors that `evaluate av` has beside the model; the bindings of Python for the example that reads messages.
 PACKAGES := pkg-config clang libclang-dev ffmpeg \
 	libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
 	gstreamer1.0-tools gstreamer1.0-plugins-base-apps \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad \
 	gstreamer1.0-plugins-ugly gstreamer1.0-libav \
+	python3-gi python3-gst-1.0 gir1.2-gstreamer-1.0 \
 	libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libswresample-dev
 
 PLUGIN := gst-plugin-perceiverflow

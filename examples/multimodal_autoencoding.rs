@@ -41,8 +41,9 @@ fn main() -> Result<()> {
             // Encoded once. What is asked for afterwards costs as much as it is large: a label next to nothing, every pixel most.
             let latents = task.encode(&[&inputs])?;
             let ask = |head: Head| Ok::<_, Error>(task.decode(&[&latents[0]], head)?.remove(0));
-            let levels = ask(Head::Video(VideoQueries::default()))?;
-            let pictures = ReconstructionError::of_video(&inputs, &levels, task.video_grid())?;
+            let every = VideoQueries::default();
+            let levels = ask(Head::Video(every))?;
+            let pictures = ReconstructionError::of_video(&inputs, &levels, task.video_grid(), every)?;
             let sound = ReconstructionError::of_audio(&inputs, &ask(Head::Audio)?)?;
             let labels = task.labels(&ask(Head::Labels)?);
             let surest = labels.as_slice().first().map_or("nothing", |label| &label.name);

@@ -1,9 +1,9 @@
 #!/bin/sh
-# H.264 over RTP in, its labels as JSON lines out, for as long as it runs; an interrupt ends the file as it should be. An RTSP camera
-# gives the same stream: put `rtspsrc location=rtsp://… ! rtph264depay` in the place of the first two lines.
+# H.264 over RTP in, its labels as JSON lines out, for as long as it runs; an interrupt ends the file as it should be. Of an RTSP camera
+# rtsp-labels.sh asks the same stream.
 #
 #   gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency ! rtph264pay config-interval=1 ! udpsink host=127.0.0.1 port=5004 &
-#   MODEL=folder OUTPUT=labels.jsonl pipelines/rtp-labels.sh
+#   OUTPUT=labels.jsonl pipelines/rtp-labels.sh
 #
 # PORT is where it listens.
 set -eu
@@ -11,6 +11,6 @@ set -eu
 exec gst-launch-1.0 -e udpsrc port="${PORT:-5004}" caps='application/x-rtp,media=video,encoding-name=H264,clock-rate=90000,payload=96' \
     ! rtpjitterbuffer ! rtph264depay \
     ! h264parse ! avdec_h264 ! videoconvert ! queue \
-    ! perceiverclassify name=labels leaky=downstream model="${MODEL:?a folder with a multimodal model}" ${OPTIONS:-} \
+    ! perceiverclassify name=labels leaky=downstream model="${MODEL:-builtin:av}" ${OPTIONS:-} \
     ! queue ! fakesink \
     labels.text_src ! queue ! application/x-json ! filesink buffer-mode=unbuffered location="${OUTPUT:?the file to write}"

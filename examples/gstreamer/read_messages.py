@@ -4,7 +4,7 @@
     GST_PLUGIN_PATH=… examples/gstreamer/read_messages.py \\
         'filesrc location=clip.mp4 ! decodebin ! videoconvert ! perceiveropticalflow ! fakesink'
 
-Needs gst-python's bindings (Debian: python3-gi, gir1.2-gstreamer-1.0).
+Needs gst-python's bindings (Debian: python3-gst-1.0, gir1.2-gstreamer-1.0).
 """
 
 import sys

@@ -110,6 +110,17 @@ mod tests {
     }
 
     #[test]
+    fn a_stride_of_eight_asks_a_sixty_fourth_of_the_queries() {
+        let grid = [16, 224, 224];
+        let asked = |queries: VideoQueries| queries.points(grid).unwrap().len();
+        let region = Some(Region { x: 10, y: 20, width: 64, height: 32 });
+        for region in [None, region] {
+            assert_eq!(asked(VideoQueries { stride: 8, region }) * 64, asked(VideoQueries { stride: 1, region }));
+        }
+        assert_eq!(asked(VideoQueries { stride: 1, region }), 16 * 64 * 32);
+    }
+
+    #[test]
     fn regions_are_read() {
         assert_eq!("3, 1,5,4".parse::<Region>().unwrap(), Region { x: 3, y: 1, width: 5, height: 4 });
         for wrong in ["", "1,2,3", "1,2,3,4,5", "1,2,0,4", "-1,0,2,2", "a,b,c,d"] {

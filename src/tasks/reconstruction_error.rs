@@ -1,7 +1,10 @@
 //! How far a reconstruction is from the window it was made of.
 
-use super::ClipInputs;
+use super::{ClipInputs, VideoQueries};
 use crate::error::{Error, Result};
+
+/// Colours of a pixel.
+const COLOURS: usize = 3;
 
 /// The distance between two series of numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,26 +17,35 @@ pub struct ReconstructionError {
 }
 
 impl ReconstructionError {
-    /// Of the levels that the video head gave for every pixel, T × Y × X × 3, against the window's own.
+    /// Of the levels that the video head gave for the pixels that were asked for, T × Y × X × 3 of `grid` (T, Y, X) or fewer, against the
+    /// window's own levels of these pixels.
     ///
     /// # Errors
-    /// When there are not as many levels as the window has.
-    pub fn of_video(window: &ClipInputs, levels: &[f32], [frames, rows, columns]: [usize; 3]) -> Result<Self> {
+    /// When there are not as many levels as were asked for, the window is of another grid, or the queries do not lie within it.
+    pub fn of_video(window: &ClipInputs, levels: &[f32], grid: [usize; 3], queries: VideoQueries) -> Result<Self> {
         let image = window.image();
-        if levels.len() != image.len() || image.len() != frames * rows * columns * 3 {
+        let [frames, rows, columns] = grid;
+        if image.len() != frames * rows * columns * COLOURS {
             return Err(Error::tensor(
-                "reconstructed video",
-                levels.len(),
-                format!("{} levels, those of the window", image.len()),
+                "window's video",
+                image.len(),
+                format!("{frames} x {rows} x {columns} x {COLOURS} levels"),
             ));
+        }
+        let points = queries.points(grid)?;
+        if levels.len() != points.len() * COLOURS {
+            let accepted = format!("{} levels, those of the pixels that were asked for", points.len() * COLOURS);
+            return Err(Error::tensor("reconstructed video", levels.len(), accepted));
         }
         let plane = rows * columns;
         // The head answers pixel by pixel, the window lies plane by plane.
-        let pairs = levels.iter().enumerate().map(|(at, &level)| {
-            let (pixel, colour) = (at / 3, at % 3);
-            (image[(pixel / plane * 3 + colour) * plane + pixel % plane], level)
-        });
-        let mse = mean_square(pairs.map(|(a, b)| a - b), levels.len());
+        let own = |point: u32, colour: usize| {
+            let point = point as usize;
+            image[(point / plane * COLOURS + colour) * plane + point % plane]
+        };
+        let pixels = points.iter().zip(levels.chunks_exact(COLOURS));
+        let differences = pixels.flat_map(|(&point, pixel)| (0..COLOURS).map(move |colour| own(point, colour) - pixel[colour]));
+        let mse = mean_square(differences, levels.len());
         Ok(Self { mse, decibels: decibels(1.0, mse) })
     }
 
@@ -68,7 +80,7 @@ mod tests {
     use super::*;
     use crate::{
         perceiver::PerceiverConfig,
-        tasks::{ClipPreprocessor, Framing},
+        tasks::{ClipPreprocessor, Framing, Region},
     };
 
     /// Two frames of 1 × 1 pixel and four samples.
@@ -82,7 +94,8 @@ mod tests {
     #[test]
     fn a_tenth_of_the_range_is_twenty_decibels() {
         let window = window([0.5; 6], [1.0, -1.0, 1.0, -1.0]);
-        let video = ReconstructionError::of_video(&window, &[0.4, 0.6, 0.4, 0.6, 0.4, 0.6], [2, 1, 1]).unwrap();
+        let video =
+            ReconstructionError::of_video(&window, &[0.4, 0.6, 0.4, 0.6, 0.4, 0.6], [2, 1, 1], VideoQueries::default()).unwrap();
         assert!((video.mse - 0.01).abs() < 1e-8 && (video.decibels - 20.0).abs() < 1e-5, "{video:?}");
         let audio = ReconstructionError::of_audio(&window, &[0.9, -0.9, 1.1, -1.1]).unwrap();
         assert!((audio.mse - 0.01).abs() < 1e-8 && (audio.decibels - 20.0).abs() < 1e-5, "{audio:?}");
@@ -96,8 +109,13 @@ mod tests {
         let planes: Vec<f32> = (0..12).map(|n| n as f32 / 12.0).collect();
         let pixels: Vec<f32> = (0..4).flat_map(|pixel| (0..3).map(move |colour| (colour * 4 + pixel) as f32 / 12.0)).collect();
         let window = ClipPreprocessor::new(&config, Framing::Crop).inputs(planes, vec![0.0]).unwrap();
-        let error = ReconstructionError::of_video(&window, &pixels, [1, 2, 2]).unwrap();
+        let error = ReconstructionError::of_video(&window, &pixels, [1, 2, 2], VideoQueries::default()).unwrap();
         assert_eq!((error.mse, error.decibels), (0.0, f64::INFINITY));
+        let queries = VideoQueries { stride: 1, region: Some(Region { x: 1, y: 0, width: 1, height: 2 }) };
+        let column = [&pixels[3..6], &pixels[9..12]].concat();
+        assert_eq!(ReconstructionError::of_video(&window, &column, [1, 2, 2], queries).unwrap().mse, 0.0);
+        let other = ReconstructionError::of_video(&window, &pixels[..6], [1, 2, 2], queries).unwrap();
+        assert!(other.mse > 0.0, "its pixels are others");
         let silent = ReconstructionError::of_audio(&window, &[0.5]).unwrap();
         assert_eq!((silent.mse, silent.decibels), (0.25, f64::NEG_INFINITY));
     }
@@ -105,7 +123,8 @@ mod tests {
     #[test]
     fn other_numbers_are_refused() {
         let window = window([0.0; 6], [0.0; 4]);
-        assert!(ReconstructionError::of_video(&window, &[0.0; 3], [1, 1, 1]).is_err());
+        assert!(ReconstructionError::of_video(&window, &[0.0; 3], [1, 1, 1], VideoQueries::default()).is_err());
+        assert!(ReconstructionError::of_video(&window, &[0.0; 3], [2, 1, 1], VideoQueries::default()).is_err());
         assert!(ReconstructionError::of_audio(&window, &[0.0; 3]).is_err());
     }
 }

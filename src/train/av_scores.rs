@@ -78,7 +78,8 @@ impl AvScores {
                     let truth = window.faults.contains(&classes[label.index].1);
                     labels[label.index].windows.push((label.confidence, truth));
                 }
-                video_mse += ReconstructionError::of_video(&inputs[at], &video[at], model.video_grid())?.mse;
+                video_mse +=
+                    ReconstructionError::of_video(&inputs[at], &video[at], model.video_grid(), VideoQueries::default())?.mse;
                 audio_mse += ReconstructionError::of_audio(&inputs[at], &audio[at])?.mse;
                 let power: f64 = window.samples.iter().map(|&sample| f64::from(sample).powi(2)).sum();
                 audio_power += power / window.samples.len() as f64;

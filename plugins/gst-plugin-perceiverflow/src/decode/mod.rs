@@ -33,9 +33,8 @@
 //!
 //! ## How good the reconstruction is
 //!
-//! Where latents come straight from `perceiverencode`, every pixel or sample is asked for and the window itself travels with them. Then
-//! the metadata `PerceiverWindowMeta` of frames and samples has the window's reconstruction error: `mse` (mean squared error) and `decibels`
-//! (PSNR of video, SNR of audio).
+//! Where latents come straight from `perceiverencode`, the window itself travels with them. Then the metadata `PerceiverWindowMeta` of frames and samples has the window's reconstruction error: `mse` (mean squared error) and `decibels`
+//! (PSNR of video, of the pixels that were asked for; SNR of audio).
 //!
 //! ## When the model cannot keep up
 //!

@@ -23,12 +23,14 @@ use crate::{
 /// The least time between two warnings.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The element's state. Mutex order: neither is taken while the other is held, and none is held while anything is pushed or posted.
+/// The element's state. Mutex order: none is taken while another is held, and none is held while anything is pushed or posted.
 #[derive(Default)]
 pub struct Preprocess {
     settings: Mutex<Settings>,
     cutter: Mutex<Option<Cutter>>,
     warned: Mutex<Option<Instant>>,
+    /// The seek that came last.
+    seek: Mutex<Option<gst::Seqnum>>,
 }
 
 /// Which stream a pad takes.
@@ -158,6 +160,7 @@ impl AggregatorImpl for Preprocess {
     }
 
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        self.warn_of_losses(true);
         let cutter = lock(&self.cutter).take();
         drop(cutter);
         Ok(())
@@ -166,6 +169,14 @@ impl AggregatorImpl for Preprocess {
     fn flush(&self) -> Result<gst::FlowSuccess, gst::FlowError> {
         self.with(Cutter::reset)?;
         self.parent_flush()
+    }
+
+    fn src_event(&self, event: gst::Event) -> bool {
+        // Behind a tee each branch sends the same seek. GStreamer 1.22's base class passes one on and never lets go of the others.
+        if event.type_() == gst::EventType::Seek && lock(&self.seek).replace(event.seqnum()) == Some(event.seqnum()) {
+            return true;
+        }
+        self.parent_src_event(event)
     }
 
     fn sink_query(&self, pad: &gst_base::AggregatorPad, query: &mut gst::QueryRef) -> bool {
@@ -264,9 +275,9 @@ impl AggregatorImpl for Preprocess {
                 },
             }
         }
-        self.warn_if_due();
         let pads = self.pads();
         let all_ended = !pads.is_empty() && pads.iter().all(gst_base::prelude::AggregatorPadExt::is_eos);
+        self.warn_of_losses(all_ended);
         if all_ended { Err(gst::FlowError::Eos) } else { Ok(gst::FlowSuccess::Ok) }
     }
 }
@@ -292,15 +303,14 @@ impl Preprocess {
         if !timeout && !awaited.is_empty() {
             return Ok(false);
         }
-        let wanted =
-            self.with(|cutter| full.iter().filter(|pad| cutter.wants(stream_of(pad))).min_by_key(|pad| head_time(pad)))?;
+        let wanted = self.with(|cutter| full.iter().filter(|pad| cutter.wants(stream_of(pad))).min_by_key(|pad| turn(pad)))?;
         match wanted {
             Some(pad) => self.take(pad),
             None if !awaited.is_empty() || full.is_empty() => Ok(false),
             // The base class waited once for a stream that has not begun, and does not again.
             None if self.finish_open(&absent)? => Ok(true),
             // Waiting with every pad full would never end.
-            None => full.iter().min_by_key(|pad| head_time(pad)).map_or(Ok(false), |pad| self.take(pad)),
+            None => full.iter().min_by_key(|pad| turn(pad)).map_or(Ok(false), |pad| self.take(pad)),
         }
     }
 
@@ -352,9 +362,11 @@ impl Preprocess {
         gst::element_imp_error!(self, gst::StreamError::WrongType, ["{error}"]);
     }
 
-    fn warn_if_due(&self) {
+    /// Warns of what was lost since the last warning: when that is long enough ago, or when there will be no other occasion.
+    fn warn_of_losses(&self, last: bool) {
         let now = Instant::now();
-        if lock(&self.warned).is_some_and(|warned| now.saturating_duration_since(warned) < PAUSE) {
+        let early = lock(&self.warned).is_some_and(|warned| now.saturating_duration_since(warned) < PAUSE);
+        if early && !last {
             return;
         }
         if let Ok(Some(stats)) = self.with(Cutter::untold) {
@@ -390,6 +402,11 @@ impl Preprocess {
 
 fn segment_of(pad: &gst_base::AggregatorPad) -> Option<Segment> {
     gst_base::prelude::AggregatorPadExtManual::segment(pad).downcast().ok()
+}
+
+/// Which pad's buffer comes first: the earlier one; of two that begin together the video's, as it may end the windows of the sound.
+fn turn(pad: &gst_base::AggregatorPad) -> (Option<gst::ClockTime>, bool) {
+    (head_time(pad), stream_of(pad) == ClipStream::Audio)
 }
 
 /// The running time of the buffer that waits at a pad.

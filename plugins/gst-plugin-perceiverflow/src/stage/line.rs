@@ -74,10 +74,14 @@ impl Line {
     /// Notes what became of a window.
     pub(crate) fn settle(&mut self, window: u64, answer: Option<Answer>) {
         let found = self.items.iter_mut().find_map(|item| match item {
-            Item::Window { id, state, .. } if *id == window => Some(state),
+            Item::Window { id, placed, state } if *id == window => Some((placed, state)),
             _ => None,
         });
-        if let Some(state) = found {
+        if let Some((placed, state)) = found {
+            if answer.is_none() {
+                // A lost window may stand behind one that is long with the model, and many like it: its place is kept, not its media.
+                placed.meta.inputs = None;
+            }
             *state = State::Settled(answer);
         }
     }

@@ -218,6 +218,45 @@ fn heads_come_and_go_with_their_pads() {
 }
 
 #[test]
+fn heads_come_and_go_while_the_bin_plays() {
+    let line = format!(
+        "{} ! queue ! memory.video_sink  perceiverflow name=memory task=autoencode model={} \
+         memory.video_src ! queue max-size-buffers=2 ! appsink name=video sync=false max-buffers=2",
+        source().replace("num-buffers=5", ""),
+        crate::clip::model()
+    );
+    let pipeline = gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap();
+    let bin = pipeline.by_name("memory").unwrap();
+    let sink = |name: &str| pipeline.by_name(name).unwrap().downcast::<gst_app::AppSink>().unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let mut last = sink("video").pull_sample().unwrap().buffer().unwrap().pts().unwrap();
+    for head in ["text_src", "audio_src", "text_src"] {
+        let taken =
+            gst::parse::bin_from_description("queue ! appsink name=head sync=false async=false max-buffers=2 drop=true", true);
+        let taken = taken.unwrap();
+        pipeline.add(&taken).unwrap();
+        taken.sync_state_with_parent().unwrap();
+        let pad = bin.request_pad_simple(head).unwrap();
+        pad.link(&taken.static_pad("sink").unwrap()).unwrap();
+        let mut heard = false;
+        for _ in 0..20 {
+            let pts = sink("video").pull_sample().unwrap().buffer().unwrap().pts().unwrap();
+            assert!(pts > last, "no picture is lost or comes again: {pts} behind {last}");
+            last = pts;
+            heard |= sink("head").try_pull_sample(gst::ClockTime::from_mseconds(500)).is_some();
+        }
+        assert!(heard, "{head} says nothing");
+        bin.release_request_pad(&pad);
+        taken.set_state(gst::State::Null).unwrap();
+        pipeline.remove(&taken).unwrap();
+    }
+    (0..4).for_each(|_| drop(sink("video").pull_sample().unwrap()));
+    let trouble = pipeline.bus().unwrap().pop_filtered(&[gst::MessageType::Error, gst::MessageType::Warning]);
+    assert!(trouble.is_none(), "{trouble:?}");
+    pipeline.set_state(gst::State::Null).unwrap();
+}
+
+#[test]
 fn gaps_of_subtitles_are_filled() {
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/masked_lm");
     init();

@@ -39,11 +39,12 @@ impl Stage {
             .property("result-policy", policy)
             .build()
             .unwrap();
+        // A harness starts its element at once.
+        prepare(&element);
         let info = info(VideoFormat::Rgb, 16, 12);
         let mut harness = Harness::with_element(&element, Some("sink"), Some("src"));
         // A harness is live unless it is told otherwise, and then neither stream waits for the other.
         harness.set_live(false);
-        prepare(&element);
         harness.set_src_caps(info.to_caps().unwrap());
         harness.play();
         Self { harness, element, info }
@@ -319,6 +320,36 @@ fn a_restarted_element_begins_anew() {
 }
 
 #[test]
+fn a_reloaded_model_goes_on_where_the_one_before_was_and_another_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(format!("{}/{file}", model()), folder.path().join(file)).unwrap();
+    }
+    let rewrite = |from: &str, to: &str| {
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap().replace(from, to)).unwrap();
+    };
+    let bus = gst::Bus::new();
+    let mut stage = Stage::prepared(ResultPolicy::Persist, |element| {
+        element.set_property("model", folder.path().to_str().unwrap());
+        element.set_bus(Some(&bus));
+        assert!(!element.emit_by_name::<bool>("reload-model", &[]), "nothing is loaded yet");
+    });
+    (0..3).for_each(|number| stage.push(number));
+    rewrite("LABEL_", "NAME_");
+    assert!(stage.element.emit_by_name::<bool>("reload-model", &[]));
+    (3..5).for_each(|number| stage.push(number));
+    assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_none());
+    rewrite("\"sample_rate\": 800", "\"sample_rate\": 1600");
+    assert!(!stage.element.emit_by_name::<bool>("reload-model", &[]), "its windows are others");
+    assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_some());
+    (5..7).for_each(|number| stage.push(number));
+    let out = std::iter::from_fn(|| stage.harness.try_pull());
+    let named = |buffer: gst::Buffer| LabelsMeta::of(&buffer).map(|meta| meta.labels.as_slice()[0].name.starts_with("NAME_"));
+    assert_eq!(out.map(named).collect::<Vec<_>>(), [None, None, Some(false), Some(false), Some(true), Some(true), Some(true)]);
+}
+
+#[test]
 fn delays_are_what_the_policy_says() {
     let latency = |policy| {
         let stage = Stage::new(policy);
@@ -330,6 +361,26 @@ fn delays_are_what_the_policy_says() {
     assert_eq!(latency(ResultPolicy::Persist), gst::ClockTime::from_mseconds(30));
     // A window of two frames, the frame behind it, and two windows that may wait.
     assert_eq!(latency(ResultPolicy::Aligned), PERIOD * (2 + 1 + 4));
+}
+
+#[test]
+fn a_leaky_aligned_element_never_holds_more_than_it_says() {
+    for (leaky, model) in [(Leaky::Upstream, format!("{}/././.", model())), (Leaky::Downstream, format!("{}/./././.", model()))] {
+        let mut stage = Stage::prepared(ResultPolicy::Aligned, |element| {
+            // A worker of its own, whose batch waits for longer than the test takes, as if its model were slow.
+            element.set_property("model", model);
+            element.set_property("batch-size", 64u32);
+            element.set_property("batch-timeout", gst::ClockTime::from_seconds(2).nseconds());
+            element.set_property("max-size-buffers", 2u32);
+            element.set_property("leaky", leaky);
+        });
+        for pushed in 1..=40 {
+            stage.push(pushed - 1);
+            // A window of two frames, the frame behind it, and two windows that may wait, as the latency says.
+            assert!(stage.harness.buffers_received() as u64 + 2 + 1 + 4 >= pushed, "{leaky:?}: frame {pushed}");
+        }
+        assert!(stage.stat("windows-dropped") >= 10, "{leaky:?}: the model kept up");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use gst::prelude::*;
 use gst_video::VideoFormat;
 
-use crate::stage::{MODEL, Stage, element, info};
+use crate::stage::{MODEL, Stage, element, info, init};
 
 /// The error that a state change ends with.
 fn refused(element: &gst::Element, state: gst::State) -> (gst::glib::Error, String) {
@@ -84,6 +84,31 @@ fn elements_of_one_model_share_its_worker() {
 }
 
 #[test]
+fn windows_of_two_pipelines_share_batches() {
+    init();
+    // A model of their own, so that no other test's windows fill their batches.
+    let line = format!(
+        "videotestsrc num-buffers=40 ! video/x-raw,width=16,height=16,framerate=25/1 ! perceiverclassify name=classify device=cpu model={}/. \
+         batch-size=2 batch-timeout=1000000000 ! fakesink",
+        crate::clip::model()
+    );
+    let pipelines = [(); 2].map(|()| gst::parse::launch(&line).unwrap().downcast::<gst::Pipeline>().unwrap());
+    // Both are ready before either begins.
+    for state in [gst::State::Paused, gst::State::Playing] {
+        assert!(pipelines.iter().all(|pipeline| pipeline.set_state(state).is_ok()));
+    }
+    let stats = pipelines.each_ref().map(|pipeline| {
+        let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+        let end = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(60), &ends).unwrap();
+        assert_eq!(end.type_(), gst::MessageType::Eos, "{end:?}");
+        pipeline.by_name("classify").unwrap().property::<gst::Structure>("stats")
+    });
+    assert!(pipelines.iter().all(|pipeline| pipeline.set_state(gst::State::Null).is_ok()));
+    assert!(stats.iter().all(|stats| stats.get::<u64>("windows-out") == Ok(20)), "{stats:?}");
+    assert!(stats[1].get::<f64>("mean-batch").unwrap() > 1.5, "{stats:?}");
+}
+
+#[test]
 fn statistics_of_a_stream() {
     let mut stage = Stage::new(&element(), &info(VideoFormat::Rgb, 20, 16));
     (0..5).for_each(|number| stage.push(number));
@@ -104,7 +129,8 @@ fn a_model_is_reloaded_while_running_if_its_tile_keeps_its_size() {
     let element = element();
     element.set_property("model", folder.path().to_str().unwrap());
     assert!(!element.emit_by_name::<bool>("reload-model", &[]), "nothing is loaded yet");
-    let mut stage = Stage::new(&element, &info(VideoFormat::Rgb, 20, 16));
+    // A live one would also be warned of a model that is slow on a busy machine.
+    let mut stage = Stage::prepared(&element, &info(VideoFormat::Rgb, 20, 16), |harness| harness.set_live(false));
     (0..2).for_each(|number| stage.push(number));
     assert!(element.emit_by_name::<bool>("reload-model", &[]));
     stage.push(2);

@@ -1,8 +1,8 @@
 //! Scripts of labels.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::path::Path;
 
-use crate::launch::{FRAMES, PIPELINES, clip, command, multimodal_model, run, run_labels, succeeded, times};
+use crate::launch::{FRAMES, PIPELINES, clip, command, run_labels, run_until, succeeded, times};
 
 pub(crate) const SCRIPTS: &[&str] = &[
     "flow-and-labels.sh",
@@ -131,34 +131,35 @@ fn rtp_is_labelled_until_it_is_interrupted() {
     let output = folder.path().join("labels.jsonl");
     // A port that was free a moment ago.
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let variables =
-        [("MODEL", multimodal_model()), ("OPTIONS", "device=cpu"), ("PORT", &port), ("OUTPUT", output.to_str().unwrap())];
-    let mut script = command(Path::new(PIPELINES).join("rtp-labels.sh"));
-    let receiver = script.envs(variables).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let line = format!(
         "videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=25/1 ! x264enc tune=zerolatency key-int-max=5 \
          ! rtph264pay config-interval=1 ! udpsink host=127.0.0.1 port={port}"
     );
     let mut sender = command("gst-launch-1.0").arg("-q").args(line.split_whitespace()).spawn().unwrap();
-    let arrived = (0..600).any(|_| {
-        std::thread::sleep(Duration::from_millis(100));
-        std::fs::read_to_string(&output).is_ok_and(|written| written.lines().count() >= 3)
-    });
-    succeeded(&command("kill").args(["-INT", &receiver.id().to_string()]).output().unwrap());
-    let ended = receiver.wait_with_output().unwrap();
+    let written = run_until(3, "rtp-labels.sh", &[("PORT", &port)], &output);
     sender.kill().unwrap();
     sender.wait().unwrap();
-    succeeded(&ended);
-    assert!(arrived, "no labels in a minute");
-    let written = std::fs::read_to_string(&output).unwrap();
     assert!(written.lines().all(|line| line.starts_with('{') && line.ends_with('}')), "{written}");
 }
 
 #[test]
-fn a_model_has_to_be_named() {
-    let (_folder, clip, output) = paths("labels.jsonl");
-    let mut script = command(Path::new(PIPELINES).join("labels-to-json.sh"));
-    let refused = script.env_remove("MODEL").envs([("INPUT", &clip), ("OUTPUT", &output)]).output().unwrap();
-    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("multimodal model"));
-    run("overlay.sh", &[("INPUT", &clip), ("OUTPUT", &output)]);
+fn the_built_in_model_serves_where_none_is_named() {
+    let (folder, clip, output) = paths("labels.jsonl");
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let run = |script: &str, input: &str, output: &str| {
+        let mut script = command(Path::new(PIPELINES).join(script));
+        succeeded(
+            &script.env_remove("MODEL").env_remove("OPTIONS").envs([("INPUT", input), ("OUTPUT", output)]).output().unwrap(),
+        );
+    };
+    run("labels-to-json.sh", &clip, &output);
+    run("latents-record.sh", &clip, &path("clip.latents"));
+    run("latents-to-json.sh", &path("clip.latents"), &path("replayed.jsonl"));
+    run("reconstruct.sh", &clip, &path("reconstruction.mkv"));
+    let hash = perceiverflow::checkpoint::Checkpoint::open("builtin:av").unwrap().hash().to_owned();
+    for written in [&output, &path("replayed.jsonl")] {
+        let written = std::fs::read_to_string(written).unwrap();
+        assert!(written.lines().count() == 1 && written.contains(&hash), "a window of 640 ms: {written}");
+    }
+    assert!(!times(&path("reconstruction.mkv"), "videoconvert").is_empty());
 }

@@ -2,15 +2,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::OnceLock,
+    time::Duration,
 };
 
 use gst::prelude::*;
 
 pub(crate) const PIPELINES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipelines");
 /// A small flow model with random weights.
-const FLOW_MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/flow");
+pub(crate) const FLOW_MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/flow");
 pub(crate) const FRAMES: usize = 12;
 
 /// A folder in which GStreamer finds the plugin that was built with this test.
@@ -68,6 +69,23 @@ pub(crate) fn multimodal_model() -> &'static str {
 /// Runs a script with the multimodal model.
 pub(crate) fn run_labels(script: &str, variables: &[(&str, &str)]) {
     run(script, &[&[("MODEL", multimodal_model()), ("OPTIONS", "device=cpu")], variables].concat());
+}
+
+/// Runs a script that does not end by itself, with the multimodal model, until it has written so many lines or a minute is over. Then it is
+/// interrupted; gives what it has written.
+pub(crate) fn run_until(lines: usize, script: &str, variables: &[(&str, &str)], output: &Path) -> String {
+    let mut script = command(Path::new(PIPELINES).join(script));
+    script.envs([("MODEL", multimodal_model()), ("OPTIONS", "device=cpu")]).env("OUTPUT", output);
+    let script = script.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let arrived = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        std::fs::read_to_string(output).is_ok_and(|written| written.lines().count() >= lines)
+    });
+    succeeded(&command("kill").args(["-INT", &script.id().to_string()]).output().unwrap());
+    let ended = script.wait_with_output().unwrap();
+    succeeded(&ended);
+    assert!(arrived, "no labels in a minute: {}", String::from_utf8_lossy(&ended.stderr));
+    std::fs::read_to_string(output).unwrap()
 }
 
 /// A clip of `FRAMES` frames with sound, in a folder for what is made of it.

@@ -6,6 +6,7 @@ mod latents;
 mod launch;
 mod leaks;
 mod program;
+mod rtsp;
 mod text;
 
 use std::collections::BTreeSet;
@@ -21,6 +22,6 @@ fn each_script_has_its_test() {
         // That one needs the program, too; `make demo` runs it.
         .filter(|name| name != "demo.sh")
         .collect();
-    let tested = [flow::SCRIPTS, labels::SCRIPTS, latents::SCRIPTS, text::SCRIPTS].concat();
+    let tested = [flow::SCRIPTS, labels::SCRIPTS, latents::SCRIPTS, rtsp::SCRIPTS, text::SCRIPTS].concat();
     assert_eq!(scripts, tested.into_iter().map(str::to_owned).collect());
 }

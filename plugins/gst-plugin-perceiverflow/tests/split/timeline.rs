@@ -4,7 +4,7 @@ use gst::prelude::*;
 use gst_check::Harness;
 use gstperceiverflow::meta::WindowMeta;
 
-use crate::stage::{PERIOD, Recorded, Run, copied_model, line, model, path, times};
+use crate::stage::{PERIOD, Recorded, Run, SAMPLES, copied_model, line, model, numbers, path, times};
 
 /// Windows out of `perceiverpreprocess` alone.
 fn windows(properties: &str) -> Run {
@@ -36,6 +36,36 @@ fn no_window_spans_a_discontinuity() {
     }
     run.end();
     assert_eq!(times(&run.pull("out")), [(0, 80), (80, 40), (400, 80)]);
+}
+
+#[test]
+fn sound_behind_a_discontinuity_is_placed_by_its_time_and_windows_go_on() {
+    /// A quarter of the sound of a frame, which is less than a clock that drifts is put right for.
+    const MISSING: usize = SAMPLES / 4;
+    let heard = |is_discont: bool| {
+        let (run, recorded) = (windows(""), Recorded::open());
+        for number in 0..6 {
+            run.source("video").push_buffer(recorded.frame(number)).unwrap();
+            let mut sound = recorded.sound(number);
+            let buffer = sound.get_mut().unwrap();
+            if number >= 3 {
+                buffer.set_pts(PERIOD * number + PERIOD / 4);
+            }
+            if number == 3 && is_discont {
+                buffer.set_flags(gst::BufferFlags::DISCONT);
+            }
+            run.source("audio").push_buffer(sound).unwrap();
+        }
+        run.end();
+        let windows = run.pull("out");
+        assert_eq!(times(&windows), [(0, 80), (80, 80), (160, 80)], "the pictures go on");
+        windows.iter().flat_map(|window| numbers(window).split_off(2 * 3 * 8 * 8)).collect::<Vec<f32>>()
+    };
+    let (followed, placed) = (heard(false), heard(true));
+    let before = 3 * SAMPLES;
+    assert_eq!(followed[..before], placed[..before]);
+    assert!(placed[before..before + MISSING].iter().all(|&sample| sample == 0.0), "silence where samples are missing");
+    assert_eq!(placed[before + MISSING..], followed[before..followed.len() - MISSING]);
 }
 
 #[test]
@@ -73,6 +103,49 @@ fn overlapping_windows_come_out_as_one_stream() {
     let sound = times(&run.pull("out-audio"));
     assert_eq!(sound.iter().map(|(_, duration)| duration).sum::<u64>(), 240);
     assert!(sound.windows(2).all(|pair| pair[0].0 + pair[0].1 == pair[1].0), "{sound:?}");
+}
+
+#[test]
+fn where_windows_overlap_the_earlier_goes_as_the_later_comes() {
+    /// Windows of two frames, one for each frame but the last.
+    const WINDOWS: usize = 5;
+    let branch = |head: &str, caps: &str, name: &str| {
+        format!("latents. ! queue ! perceiverdecode model={} head={head} ! {caps} ! appsink name={name} sync=false", model())
+    };
+    let branches = [
+        branch("video", "other/tensors", "pictures"),
+        branch("video", "video/x-raw", "video-out"),
+        branch("audio", "other/tensors", "samples"),
+        branch("audio", "audio/x-raw", "audio-out"),
+    ];
+    let rest = format!("perceiverencode model={} ! tee name=latents {}", model(), branches.join(" "));
+    let run = Run::new(&line("stride-frames=1 partial-window=drop", &rest));
+    run.push(&Recorded::open(), 0..WINDOWS as u64 + 1);
+    run.end();
+    // What each window has to say, and what became of that.
+    let [pictures, samples] = ["pictures", "samples"].map(|name| run.pull(name).iter().map(numbers).collect::<Vec<_>>());
+    assert_eq!((pictures.len(), samples.len()), (WINDOWS, WINDOWS));
+    let faded = |windows: &[Vec<f32>], unit: usize| -> Vec<f32> {
+        let half = windows[0].len() / 2;
+        let steps = (half / unit + 1) as f32;
+        let pairs = windows.windows(2).flat_map(|pair| {
+            let (earlier, later) = (&pair[0][half..], &pair[1][..half]);
+            (0..half).map(move |at| {
+                let weight = (at / unit + 1) as f32 / steps;
+                earlier[at] * (1.0 - weight) + later[at] * weight
+            })
+        });
+        windows[0][..half].iter().copied().chain(pairs).chain(windows[WINDOWS - 1][half..].iter().copied()).collect()
+    };
+    let sound: Vec<f32> = run.pull("audio-out").iter().flat_map(numbers).collect();
+    crate::stage::assert_close(&sound, &faded(&samples, 1), "sound");
+    assert_ne!(samples[0][SAMPLES..], samples[1][..SAMPLES], "windows say different things of what they share");
+    let bytes: Vec<u8> =
+        run.pull("video-out").iter().flat_map(|frame| frame.buffer().unwrap().map_readable().unwrap().to_vec()).collect();
+    let levels = faded(&pictures, 8 * 8 * 3);
+    assert_eq!(bytes.len(), levels.len());
+    let furthest = bytes.iter().zip(levels).map(|(&byte, level)| (f32::from(byte) - (level * 255.0).clamp(0.0, 255.0)).abs());
+    assert!(furthest.fold(0.0, f32::max) <= 0.51);
 }
 
 /// Windows of the recorded stream as they leave `perceiverpreprocess`.

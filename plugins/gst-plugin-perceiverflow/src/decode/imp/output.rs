@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gst::prelude::*;
-use perceiverflow::tasks::{Head as Asked, ReconstructionError, VideoQueries};
+use perceiverflow::tasks::{Head as Asked, ReconstructionError};
 
 use super::{Decode, lock};
 use crate::{
@@ -80,14 +80,14 @@ impl Decode {
         start.map(|start| start.stream_id().to_owned()).unwrap_or_default()
     }
 
-    /// How far an answer is from its window, where that is there and all of it was asked for.
+    /// How far an answer is from what was asked for of its window, where that is there.
     fn error(&self, meta: &WindowMeta, values: &[f32], head: Asked) -> Result<Option<ReconstructionError>, gst::FlowError> {
         let Some(inputs) = &meta.inputs else { return Ok(None) };
         let grid = self.stage.base.model()?.task().video_grid();
         let error = match head {
-            Asked::Video(queries) if queries == VideoQueries::default() => ReconstructionError::of_video(inputs, values, grid),
+            Asked::Video(queries) => ReconstructionError::of_video(inputs, values, grid, queries),
             Asked::Audio => ReconstructionError::of_audio(inputs, values),
-            Asked::Video(_) | Asked::Labels => return Ok(None),
+            Asked::Labels => return Ok(None),
         };
         error.map(Some).map_err(|error| element::broken(self, &error))
     }
