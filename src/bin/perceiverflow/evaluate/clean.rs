@@ -98,7 +98,10 @@ impl CleanFile {
             }
             if let Some(errors) = &mut file.video {
                 for (inputs, levels) in inputs.iter().zip(task.decode(&latents, Head::Video(VideoQueries::default()))?) {
-                    errors.add(ReconstructionError::of_video(inputs, &levels, task.video_grid())?.mse, inputs.image());
+                    errors.add(
+                        ReconstructionError::of_video(inputs, &levels, task.video_grid(), VideoQueries::default())?.mse,
+                        inputs.image(),
+                    );
                 }
             }
             if let Some(errors) = &mut file.sound {
