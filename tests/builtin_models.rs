@@ -58,13 +58,14 @@ fn av_knows_what_is_wrong_with_windows_it_has_not_seen() {
     let f1 = |label: &perceiverflow::train::JudgedLabel| LabelScore::at(model.thresholds()[&*label.name], &label.windows).f1;
     for label in &scores.labels {
         let least = match &*label.name {
-            "black" | "colour-bars" | "snow" | "tone" | "silence" => 0.9,
-            _ => 0.0,
+            "black" | "freeze" | "colour-bars" | "snow" | "flash" | "fade" => 0.9,
+            "silence" | "tone" | "hiss" | "hum" | "clipping" | "dropout" => 0.9,
+            _ => 0.4,
         };
         assert!(f1(label) >= least, "{}: {}", label.name, f1(label));
     }
     let mean = scores.labels.iter().map(f1).sum::<f64>() / scores.labels.len() as f64;
-    assert!(mean >= 0.8, "mean F1 {mean}");
+    assert!(mean >= 0.88, "mean F1 {mean}");
 }
 
 #[test]
