@@ -7,8 +7,11 @@ use perceiverflow::checkpoint::Checkpoint;
 use super::{APART, said};
 use crate::launch::run_labels;
 
-/// How far two confidences may be apart, those of one label or, of a model with thresholds, on average.
+/// How far two confidences of one label may be apart.
 const APART_AT_MOST: f64 = 0.01;
+
+/// How far those of a model with thresholds may be apart on average.
+const APART_ON_AVERAGE: f64 = 0.05;
 
 /// How far a confidence has to be from its threshold to be sure. What a trained model hears near the highest tones hangs on the filter of
 /// the resampler.
@@ -61,6 +64,6 @@ pub(super) fn assert_same_labels(model: &str, input: &Path, script: &str) -> Vec
         }
     }
     let mean = apart.iter().sum::<f64>() / apart.len() as f64;
-    assert!(mean <= APART_AT_MOST, "{input}: confidences {mean} apart on average");
+    assert!(mean <= APART_ON_AVERAGE, "{input}: confidences {mean} apart on average");
     of_program
 }
