@@ -71,6 +71,25 @@ pub(crate) fn run_labels(script: &str, variables: &[(&str, &str)]) {
     run(script, &[&[("MODEL", multimodal_model()), ("OPTIONS", "device=cpu")], variables].concat());
 }
 
+/// Runs a script with the multimodal model whose sink may lose its end: it is begun again, twice, when it has not ended in two minutes.
+pub(crate) fn run_again(script: &str, variables: &[(&str, &str)]) {
+    /// What `timeout` exits with when the time is over.
+    const OVER: Option<i32> = Some(124);
+    let script = Path::new(PIPELINES).join(script);
+    let once = || {
+        let mut script_in_time = command("timeout");
+        script_in_time.arg("120").arg(&script).envs([("MODEL", multimodal_model()), ("OPTIONS", "device=cpu")]);
+        script_in_time.envs(variables.iter().copied()).output().unwrap()
+    };
+    let mut output = once();
+    for _ in 0..2 {
+        if output.status.code() == OVER {
+            output = once();
+        }
+    }
+    succeeded(&output);
+}
+
 /// Runs a script that does not end by itself, with the multimodal model, until it has written so many lines or a minute is over. Then it is
 /// interrupted; gives what it has written.
 pub(crate) fn run_until(lines: usize, script: &str, variables: &[(&str, &str)], output: &Path) -> String {
