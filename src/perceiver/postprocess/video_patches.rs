@@ -45,7 +45,7 @@ impl VideoPatches {
     /// # Errors
     /// For a pixel outside the video.
     pub fn ask(&self, pixels: &[u32]) -> Result<AskedPixels> {
-        let [count, grid] = [self.pixels.iter().product::<usize>(), self.pixels_of_patch()];
+        let (count, of_patch) = (self.pixels.iter().product::<usize>(), self.pixels_of_patch());
         let mut places = Vec::with_capacity(pixels.len());
         let mut found = BTreeMap::new();
         for &pixel in pixels {
@@ -56,7 +56,7 @@ impl VideoPatches {
             found.insert(patch, 0);
             places.push((patch, place));
         }
-        found.values_mut().enumerate().for_each(|(number, at)| *at = number * grid);
+        found.values_mut().enumerate().for_each(|(number, at)| *at = number * of_patch);
         let places = places.into_iter().map(|(patch, place)| (found[&patch] + place) as u32).collect();
         Ok(AskedPixels { patches: found.into_keys().map(|patch| patch as u32).collect(), places })
     }

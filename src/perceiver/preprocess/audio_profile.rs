@@ -65,7 +65,8 @@ impl AudioProfile {
     /// - the spectrum of the eight tokens around, as far as the sound reaches: below a sixteenth of the rate bin by bin, above it in bands of
     ///   bins four times as wide, from a window of a quarter of the length (both of Hann's form; a sine of full scale has 1);
     /// - the mean square of every 16 samples;
-    /// - how many samples reach 98 % of the sound's largest, in the sound and in the token: from −1 for none to 1 for an eighth or more.
+    /// - how many samples reach 98 % of the sound's largest, in the sound and in the token: from −1 for none to 1 for an eighth or more, as
+    ///   all of silence are.
     ///
     /// # Errors
     /// For another shape.
