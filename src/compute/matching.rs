@@ -27,7 +27,12 @@ impl Search {
 
     /// Channels of a token: for each of its cells and for the token, the shifts' shares; then the token's costs.
     pub fn channels(&self) -> usize {
-        6 * self.shifts()
+        Detail::Cells.groups() * self.shifts()
+    }
+
+    /// The same without the cells.
+    pub fn token_channels(&self) -> usize {
+        Detail::Token.groups() * self.shifts()
     }
 
     /// Matches of `frames`, B × 2 × C × Y × X of levels −1 … 1, to B × Y/patch × X/patch × channels.
@@ -39,13 +44,53 @@ impl Search {
     /// # Errors
     /// When the shape is another.
     pub fn matches(&self, frames: &Tensor) -> Result<Tensor> {
+        Matching { search: *self, detail: Detail::Cells }.of(frames)
+    }
+
+    /// The same of tokens alone, their cells left out: B × Y/patch × X/patch × token channels.
+    ///
+    /// # Errors
+    /// When the shape is another.
+    pub fn token_matches(&self, frames: &Tensor) -> Result<Tensor> {
+        Matching { search: *self, detail: Detail::Token }.of(frames)
+    }
+}
+
+/// What is told of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    /// Its cells' shares, its own and its costs.
+    Cells,
+    /// Its own shares and costs.
+    Token,
+}
+
+impl Detail {
+    /// Numbers for each shift.
+    fn groups(self) -> usize {
+        match self {
+            Self::Cells => 6,
+            Self::Token => 2,
+        }
+    }
+}
+
+/// A search and what it is to tell.
+#[derive(Clone, Copy, Debug)]
+struct Matching {
+    search: Search,
+    detail: Detail,
+}
+
+impl Matching {
+    fn of(&self, frames: &Tensor) -> Result<Tensor> {
+        let Search { patch, .. } = self.search;
         let (_, two, _, y, x) = frames.dims5()?;
-        let fits = |side: usize| side > 0 && side.is_multiple_of(self.patch);
-        if two != 2 || self.patch == 0 || !self.patch.is_multiple_of(2) || !fits(y) || !fits(x) {
+        let fits = |side: usize| side > 0 && side.is_multiple_of(patch);
+        if two != 2 || patch == 0 || !patch.is_multiple_of(2) || !fits(y) || !fits(x) {
             candle_core::bail!(
-                "frames of {:?}, accepted: B, 2, C, Y, X with Y and X multiples of {}, an even number",
-                frames.dims(),
-                self.patch
+                "frames of {:?}, accepted: B, 2, C, Y, X with Y and X multiples of {patch}, an even number",
+                frames.dims()
             )
         }
         let frames = frames.to_dtype(DType::F32)?;
@@ -55,11 +100,12 @@ impl Search {
     /// The same in tensor operations.
     fn plain(&self, frames: &Tensor) -> Result<Tensor> {
         let (b, _, _, height, width) = frames.dims5()?;
-        let (first, second, reach) = (frames.get_on_dim(1, 0)?, frames.get_on_dim(1, 1)?, self.reach);
+        let Search { patch, reach } = self.search;
+        let (first, second) = (frames.get_on_dim(1, 0)?, frames.get_on_dim(1, 1)?);
         let second = second.pad_with_same(2, reach, reach)?.pad_with_same(3, reach, reach)?;
         let costs = (0..=2 * reach).flat_map(|down| (0..=2 * reach).map(move |across| (down, across))).map(|(down, across)| {
             let there = second.narrow(2, down, height)?.narrow(3, across, width)?;
-            (&first - there)?.abs()?.mean_keepdim(1)?.avg_pool2d(self.patch / 2)
+            (&first - there)?.abs()?.mean_keepdim(1)?.avg_pool2d(patch / 2)
         });
         let costs = Tensor::cat(&costs.collect::<Result<Vec<_>>>()?, 1)?;
         // Means over windows of so many cells, every `step`-th, as multiples of what a shift costs on average; channels last.
@@ -69,17 +115,22 @@ impl Search {
             let costs = padded.avg_pool2d_with_stride((size, size), (step, step))?.permute((0, 2, 3, 1))?.contiguous()?;
             costs.broadcast_div(&(costs.mean_keepdim(D::Minus1)? + f64::from(NOISE))?)
         };
-        let norm = (self.shifts() as f64).sqrt();
+        let shifts = self.search.shifts();
+        let norm = (shifts as f64).sqrt();
         let shares = |costs: &Tensor| candle_nn::ops::softmax(&(costs * f64::from(-DECISION))?, D::Minus1)? * norm;
-        let (fine, coarse) = (shares(&relative(3, 1, 1)?)?, relative(6, 2, 2)?);
-        let (rows, columns) = (height / self.patch, width / self.patch);
-        let fine = fine.reshape(vec![b, rows, 2, columns, 2, self.shifts()])?.permute(vec![0, 1, 3, 2, 4, 5])?;
-        let fine = fine.reshape((b, rows, columns, 4 * self.shifts()))?;
-        Tensor::cat(&[fine, shares(&coarse)?, (coarse - 1.0)?], D::Minus1)
+        let coarse = relative(6, 2, 2)?;
+        let token = Tensor::cat(&[shares(&coarse)?, (coarse - 1.0)?], D::Minus1)?;
+        if self.detail == Detail::Token {
+            return Ok(token);
+        }
+        let (rows, columns) = (height / patch, width / patch);
+        let fine = shares(&relative(3, 1, 1)?)?.reshape(vec![b, rows, 2, columns, 2, shifts])?;
+        let fine = fine.permute(vec![0, 1, 3, 2, 4, 5])?.reshape((b, rows, columns, 4 * shifts))?;
+        Tensor::cat(&[fine, token], D::Minus1)
     }
 }
 
-impl CustomOp1 for Search {
+impl CustomOp1 for Matching {
     fn name(&self) -> &'static str {
         "matching-costs"
     }
@@ -87,14 +138,15 @@ impl CustomOp1 for Search {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let frames = rows::slice(storage, layout)?;
         let (b, _, colours, height, width) = layout.shape().dims5()?;
-        let (token_rows, token_columns) = (height / self.patch, width / self.patch);
-        let mut out = vec![0f32; b * token_rows * token_columns * self.channels()];
+        let (token_rows, token_columns) = (height / self.search.patch, width / self.search.patch);
+        let channels = self.detail.groups() * self.search.shifts();
+        let mut out = vec![0f32; b * token_rows * token_columns * channels];
         let pairs = frames.par_chunks_exact(2 * colours * height * width);
-        pairs.zip(out.par_chunks_exact_mut(token_rows * token_columns * self.channels())).for_each(|(pair, out)| {
+        pairs.zip(out.par_chunks_exact_mut(token_rows * token_columns * channels)).for_each(|(pair, out)| {
             let (first, second) = pair.split_at(colours * height * width);
             self.fill(Frames { first, second, height, width }, out);
         });
-        Ok((CpuStorage::F32(out), (b, token_rows, token_columns, self.channels()).into()))
+        Ok((CpuStorage::F32(out), (b, token_rows, token_columns, channels).into()))
     }
 }
 
@@ -106,27 +158,28 @@ struct Frames<'a> {
     width: usize,
 }
 
-impl Search {
+impl Matching {
     /// Tokens of one pair.
     fn fill(&self, frames: Frames<'_>, out: &mut [f32]) {
-        let (cells, shifts) = (Cells::of(&frames, self), self.shifts());
-        let (fine, coarse) = (cells.windows(3, 1), cells.windows(6, 2));
+        let (cells, shifts) = (Cells::of(&frames, &self.search), self.search.shifts());
+        let fine = (self.detail == Detail::Cells).then(|| cells.windows(3, 1));
+        let coarse = cells.windows(6, 2);
         let mut costs = vec![0f32; shifts];
-        for (number, token) in out.chunks_exact_mut(self.channels()).enumerate() {
+        let gather = |windows: &[f32], at: usize, costs: &mut [f32], shares: &mut [f32]| {
+            costs.iter_mut().zip(windows.chunks_exact(cells.count())).for_each(|(cost, plane)| *cost = plane[at]);
+            relative(costs);
+            share(costs, shares);
+        };
+        for (number, token) in out.chunks_exact_mut(self.detail.groups() * shifts).enumerate() {
             let columns = cells.columns / 2;
             let (row, column) = (2 * (number / columns), 2 * (number % columns));
-            let (shares, rest) = token.split_at_mut(4 * shifts);
-            for (cell, shares) in shares.chunks_exact_mut(shifts).enumerate() {
+            let (of_cells, of_token) = token.split_at_mut((self.detail.groups() - 2) * shifts);
+            for (cell, shares) in of_cells.chunks_exact_mut(shifts).enumerate() {
                 let at = (row + cell / 2) * cells.columns + column + cell % 2;
-                costs.iter_mut().zip(fine.chunks_exact(cells.count())).for_each(|(cost, plane)| *cost = plane[at]);
-                relative(&mut costs);
-                share(&costs, shares);
+                gather(fine.as_deref().unwrap_or_default(), at, &mut costs, shares);
             }
-            let at = row * cells.columns + column;
-            costs.iter_mut().zip(coarse.chunks_exact(cells.count())).for_each(|(cost, plane)| *cost = plane[at]);
-            relative(&mut costs);
-            let (shares, rest) = rest.split_at_mut(shifts);
-            share(&costs, shares);
+            let (shares, rest) = of_token.split_at_mut(shifts);
+            gather(&coarse, row * cells.columns + column, &mut costs, shares);
             rest.iter_mut().zip(&costs).for_each(|(out, cost)| *out = cost - 1.0);
         }
     }
@@ -275,10 +328,13 @@ mod tests {
     fn kernel_equals_the_plain_form() {
         let frames = moved(12, 20, [1, 0]).broadcast_as((3, 2, 3, 12, 20)).unwrap().contiguous().unwrap();
         let frames = (frames + Tensor::randn(0f32, 0.2, (3, 2, 3, 12, 20), &Device::Cpu).unwrap()).unwrap();
-        let (ours, plain) = (SEARCH.matches(&frames).unwrap(), SEARCH.plain(&frames).unwrap());
-        assert_eq!(ours.dims(), plain.dims());
-        let off = (ours - plain).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
-        assert!(off < 1e-4, "{off}");
+        for detail in [Detail::Cells, Detail::Token] {
+            let matching = Matching { search: SEARCH, detail };
+            let (ours, plain) = (matching.of(&frames).unwrap(), matching.plain(&frames).unwrap());
+            assert_eq!(ours.dims(), plain.dims());
+            let off = (ours - plain).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+            assert!(off.to_scalar::<f32>().unwrap() < 1e-4, "{detail:?}: {off}");
+        }
     }
 
     #[test]

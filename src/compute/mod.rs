@@ -21,6 +21,7 @@ mod peak;
 mod product;
 mod rows;
 mod softmax;
+pub(crate) mod spectrum;
 mod threads;
 mod vectorise;
 

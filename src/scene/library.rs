@@ -10,6 +10,7 @@ use crate::media::Picture;
 pub struct TextureLibrary {
     pictures: Vec<Picture>,
     share: f32,
+    sharp: bool,
 }
 
 impl TextureLibrary {
@@ -25,7 +26,12 @@ impl TextureLibrary {
 
     /// A share (0 to 1) of the textures comes from `pictures`, the rest is procedural.
     pub fn mixed(pictures: Vec<Picture>, share: f32) -> Self {
-        Self { pictures, share }
+        Self { pictures, share, sharp: false }
+    }
+
+    /// The same, with no part of a picture enlarged: what is soft has been made so.
+    pub fn sharp(self) -> Self {
+        Self { sharp: true, ..self }
     }
 
     /// A random opaque texture of `side` × `side` texels; a side of zero is taken as one.
@@ -33,17 +39,17 @@ impl TextureLibrary {
         let side = side.max(1);
         if !self.pictures.is_empty() && rng.random::<f32>() < self.share {
             let picture = &self.pictures[rng.random_range(0..self.pictures.len())];
-            part(rng, picture, side)
+            part(rng, picture, side, if self.sharp { 1.0 } else { 0.5 })
         } else {
             pattern::draw(rng, side)
         }
     }
 }
 
-/// A random part of a picture at a random scale. Where that shrinks it, every texel is the mean of the pixels it stands for.
-fn part<R: Rng + ?Sized>(rng: &mut R, picture: &Picture, side: usize) -> Texture {
-    // Pixels per texel: from enlarged twice to shrunk two and a half times, as far as the picture reaches.
-    let scale = rng.random_range(0.5..2.5f32).min(picture.width().min(picture.height()) as f32 / side as f32);
+/// A random part of a picture at a random scale, of no fewer than `least` pixels per texel if the picture reaches. Where that shrinks it, every texel is the mean of the pixels it stands for.
+fn part<R: Rng + ?Sized>(rng: &mut R, picture: &Picture, side: usize, least: f32) -> Texture {
+    // Pixels per texel: at the most shrunk two and a half times, as far as the picture reaches.
+    let scale = rng.random_range(least..2.5f32).min(picture.width().min(picture.height()) as f32 / side as f32);
     let extent = scale * side as f32;
     let mut origin = |length: usize| rng.random_range(0.0..=(length as f32 - extent).max(0.0));
     let (left, top) = (origin(picture.width()), origin(picture.height()));

@@ -8,6 +8,7 @@
 //! floating point that every machine rounds alike (see the sine in `sine.rs`), so the same seed gives the same bytes everywhere.
 
 mod appearance;
+mod clip_library;
 mod demo;
 pub mod faults;
 mod flow;
@@ -24,6 +25,7 @@ mod sound_library;
 mod texture;
 
 pub use appearance::Appearance;
+pub use clip_library::ClipLibrary;
 pub use demo::{DEMO_FRAME_RATE, DEMO_FRAMES, demo_scene};
 pub use layer::Layer;
 pub use library::TextureLibrary;
@@ -31,7 +33,7 @@ pub use motion::{Motion, Placement, Track, Wave};
 pub use random::SceneOptions;
 pub use shape::Shape;
 pub use sound::SAMPLE_RATE;
-pub use sound_library::SoundLibrary;
+pub use sound_library::{Content, Recording, SoundLibrary};
 pub use texture::Texture;
 
 /// A backdrop and the layers in front of it, seen through a frame of fixed size.

@@ -1,12 +1,16 @@
 //! Training of a multimodal model: windows in; their pixels, samples and labels out.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{AvScores, Task, Trainer, Variables, local::begin_near_by, trainer::VALIDATION};
+use super::{AvScores, Task, Trainer, Variables, local::begin_near_by, sound_loss::SoundLoss, trainer::VALIDATION};
 use crate::{
     error::{Error, Result},
     perceiver::{
@@ -29,14 +33,17 @@ pub struct AvTask {
     material: Material,
     /// By the number of the class.
     classes: Vec<Fault>,
+    /// Made with the first loss.
+    spectra: Arc<OnceLock<SoundLoss>>,
 }
 
 /// Queries of pixels and of sound in a step: where there are more, a chance choice of them is asked, and the others cost nothing.
 const QUERIES: usize = 384;
-/// How much the mean squared errors of levels and samples and the cross entropy of the labels count. The labels are what the model is
-/// asked for most, and the last to be learnt.
+/// How much count the mean squared error of the levels, the error of the samples as a share of their power, the distance of their spectra, and
+/// the cross entropy of the labels. The labels are what the model is asked for most, and the last to be learnt.
 const VIDEO_WEIGHT: f64 = 20.0;
-const AUDIO_WEIGHT: f64 = 12.0;
+const AUDIO_WEIGHT: f64 = 0.5;
+const SPECTRUM_WEIGHT: f64 = 0.1;
 const LABEL_WEIGHT: f64 = 3.0;
 
 /// Windows in one call of the model while thresholds are chosen.
@@ -54,8 +61,10 @@ pub struct AvBatch {
     levels: Tensor,
     /// B × (points · samples of a patch).
     samples: Tensor,
-    /// B × classes, 0 or 1.
+    /// B × classes, 0 or 1, and ½ where nobody knows.
     labels: Tensor,
+    /// B × classes, 1 or, where nobody knows, 0.
+    known: Tensor,
 }
 
 impl AvTask {
@@ -77,7 +86,7 @@ impl AvTask {
         if config.output_shape != grid {
             return Err(Error::config("output_shape", format!("{:?}", config.output_shape), format!("{grid:?}, the window's")));
         }
-        Ok(Self { config, material, classes })
+        Ok(Self { config, material, classes, spectra: Arc::default() })
     }
 
     /// The windows of a seed.
@@ -90,6 +99,22 @@ impl AvTask {
     fn answer(&self, model: &PerceiverForMultimodalAutoencoding, batch: &AvBatch) -> Result<BTreeMap<String, Tensor>> {
         let inputs = MultimodalInputs { image: &batch.image, audio: &batch.audio, label: None };
         Ok(model.forward(inputs, &batch.points, Keep::default())?.logits)
+    }
+
+    /// The errors of samples, weighted; those of their spectra only where all of the sound is asked.
+    fn sound_loss(&self, answer: &Tensor, batch: &AvBatch) -> Result<Tensor> {
+        let error = (SoundLoss::relative_error(answer, &batch.samples)? * AUDIO_WEIGHT)?;
+        if batch.samples.dim(1)? != batch.audio.dim(1)? {
+            return Ok(error);
+        }
+        let loss = match self.spectra.get() {
+            Some(loss) => loss,
+            None => {
+                let loss = SoundLoss::new(answer.device())?;
+                self.spectra.get_or_init(|| loss)
+            }
+        };
+        Ok((error + (loss.spectral_distance(answer, &batch.samples)? * SPECTRUM_WEIGHT)?)?)
     }
 }
 
@@ -144,7 +169,7 @@ impl Task for AvTask {
         let patches = some(preprocessor.shape().samples() / patch);
 
         let count = (numbers.end - numbers.start) as usize;
-        let (mut image, mut audio, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut image, mut audio, mut labels, mut known) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut levels, mut samples) = (Vec::new(), Vec::new());
         for number in numbers {
             let window = windows.window(number);
@@ -153,13 +178,17 @@ impl Task for AvTask {
                 let (frame, at) = (pixel as usize / plane, pixel as usize % plane);
                 levels.extend((0..3).map(|colour| shown[(3 * frame + colour) * plane + at]));
             }
-            let FaultyWindow { samples: sound, faults, .. } = window;
+            let FaultyWindow { samples: sound, faults, unknown, .. } = window;
             for &chosen in &patches {
                 samples.extend_from_slice(&sound[chosen as usize * patch..][..patch]);
             }
             image.extend(shown);
             audio.extend(sound);
-            labels.extend(self.classes.iter().map(|class| f32::from(u8::from(faults.contains(class)))));
+            known.extend(self.classes.iter().map(|class| f32::from(u8::from(!unknown.contains(class)))));
+            labels.extend(self.classes.iter().map(|class| match unknown.contains(class) {
+                true => 0.5,
+                false => f32::from(u8::from(faults.contains(class))),
+            }));
         }
         Ok(AvBatch {
             image: Tensor::from_vec(image, (count, frames, 3, side, side), device)?,
@@ -167,6 +196,7 @@ impl Task for AvTask {
             levels: Tensor::from_vec(levels, (count, pixels.len(), 3), device)?,
             samples: Tensor::from_vec(samples, (count, patches.len() * patch), device)?,
             labels: Tensor::from_vec(labels, (count, self.classes.len()), device)?,
+            known: Tensor::from_vec(known, (count, self.classes.len()), device)?,
             points: [(IMAGE, pixels), (AUDIO, patches), (LABEL, vec![0])].map(|(name, points)| (name.to_owned(), points)).into(),
         })
     }
@@ -175,20 +205,21 @@ impl Task for AvTask {
     fn loss(&self, model: &PerceiverForMultimodalAutoencoding, batch: &AvBatch) -> Result<Tensor> {
         let answer = self.answer(model, batch)?;
         let video = (&answer[IMAGE] - &batch.levels)?.sqr()?.mean_all()?;
-        let audio = (&answer[AUDIO] - &batch.samples)?.sqr()?.mean_all()?;
-        let labels = binary_cross_entropy(&answer[LABEL], &batch.labels)?;
-        Ok((((video * VIDEO_WEIGHT)? + (audio * AUDIO_WEIGHT)?)? + (labels * LABEL_WEIGHT)?)?)
+        let sound = self.sound_loss(&answer[AUDIO], batch)?;
+        // A logit of 0 and a label of ½ are as far apart as they are whatever the model says, and nothing is learnt from them.
+        let labels = binary_cross_entropy(&(&answer[LABEL] * &batch.known)?, &batch.labels)?;
+        Ok((((video * VIDEO_WEIGHT)? + sound)? + (labels * LABEL_WEIGHT)?)?)
     }
 
     /// That of a grey picture, silence, and each label with its share of the batch.
     fn blind_loss(&self, batch: &AvBatch) -> Result<f64> {
         let video = (&batch.levels - 0.5)?.sqr()?.mean_all()?.to_scalar::<f32>()?;
-        let audio = batch.samples.sqr()?.mean_all()?.to_scalar::<f32>()?;
+        let sound = self.sound_loss(&batch.samples.zeros_like()?, batch)?.to_scalar::<f32>()?;
         let shares: Vec<f32> = batch.labels.mean(0)?.to_vec1()?;
         let entropy = |share: f32| {
             if (1e-6..1.0 - 1e-6).contains(&share) { -share * share.ln() - (1.0 - share) * (1.0 - share).ln() } else { 0.0 }
         };
         let labels = shares.iter().map(|&share| f64::from(entropy(share))).sum::<f64>() / shares.len() as f64;
-        Ok(VIDEO_WEIGHT * f64::from(video) + AUDIO_WEIGHT * f64::from(audio) + LABEL_WEIGHT * labels)
+        Ok(VIDEO_WEIGHT * f64::from(video) + f64::from(sound) + LABEL_WEIGHT * labels)
     }
 }

@@ -77,7 +77,11 @@ impl AvScores {
             let audio = model.decode(&latents, Head::Audio)?;
             for (at, window) in made.iter().enumerate() {
                 for label in model.labels(&scores[at]).as_slice() {
-                    let truth = window.faults.contains(&classes[label.index].1);
+                    let fault = classes[label.index].1;
+                    if window.unknown.contains(&fault) {
+                        continue;
+                    }
+                    let truth = window.faults.contains(&fault);
                     labels[label.index].windows.push((label.confidence, truth));
                 }
                 video_mse +=
@@ -114,7 +118,7 @@ impl AvScores {
     /// most, and a hundredth of the F1 is given for fewer. None is above 0.95.
     pub fn best_thresholds(&self) -> BTreeMap<String, f32> {
         let threshold = |label: &JudgedLabel| {
-            let alarms = Fault::named(&label.name).is_some_and(|fault| !fault.is_of_shot());
+            let alarms = Fault::named(&label.name).is_some_and(|fault| !fault.is_content());
             LabelScore::best_threshold(&label.windows, if alarms { ALARMS } else { Care::NONE }).min(SUREST)
         };
         self.labels.iter().map(|label| (label.name.to_string(), threshold(label))).collect()

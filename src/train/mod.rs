@@ -14,6 +14,7 @@ mod log_spectrum;
 mod optimiser;
 mod pairs;
 mod schedule;
+mod sound_loss;
 mod ssim;
 mod state;
 mod trainer;

@@ -1,10 +1,10 @@
 //! Measures of what a token of sound holds, beside its samples. Not in the published code: a small model need not learn to make them.
 
-use std::f64::consts::{LN_10, TAU};
+use std::f64::consts::LN_10;
 
 use candle_core::{D, DType, Device, Tensor};
 
-use crate::error::Result;
+use crate::{compute::spectrum, error::Result};
 
 /// What is measured of sounds of one length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +17,12 @@ pub struct AudioProfile {
 
 /// Tokens whose samples a spectrum is made of.
 const SPAN: usize = 8;
-/// Power, of a full scale of 1, below which all is silence.
-const SILENCE: f64 = 1e-10;
+/// Power, of a full scale of 1, below which all is silence: that of samples of 1e-4.
+const SILENCE: f64 = 1e-8;
+/// What the logarithm of a power is multiplied with, so that silence is −1 and the full scale 1.
+const SCALE: f64 = 0.25;
+/// How far spectra reach: so many 32nds of half the rate. What lies above says how the sound was resampled, not what it is.
+const REACH: usize = 27;
 /// Bins of the shorter window that make a band.
 const BAND: usize = 4;
 /// A sample of at least this share of the sound's largest is at the limit.
@@ -49,9 +53,9 @@ impl AudioProfile {
         self.window() / 16
     }
 
-    /// Bins of the shorter window, from there on to half the rate.
+    /// Bins of the shorter window, from there on to the end.
     fn high(&self) -> usize {
-        self.window() / 8 - self.low() / 4
+        self.window() / 8 * REACH / 32 - self.low() / 4
     }
 
     /// Channels of a token.
@@ -59,11 +63,11 @@ impl AudioProfile {
         self.low() + self.high().div_ceil(BAND) + self.samples_per_patch / Self::PART + LIMITS
     }
 
-    /// Measures `samples`, B × tokens × samples of a token in −1 … 1, to B × tokens × channels. Powers p are given as log₁₀(10⁻¹⁰ + p) / 5 + 1,
+    /// Measures `samples`, B × tokens × samples of a token in −1 … 1, to B × tokens × channels. Powers p are given as log₁₀(10⁻⁸ + p) / 4 + 1,
     /// from −1 for silence to 1 for the full scale:
     ///
-    /// - the spectrum of the eight tokens around, as far as the sound reaches: below a sixteenth of the rate bin by bin, above it in bands of
-    ///   bins four times as wide, from a window of a quarter of the length (both of Hann's form; a sine of full scale has 1);
+    /// - the spectrum of the eight tokens around, as far as the sound reaches: below a sixteenth of the rate bin by bin, above it, up to 27/64 of
+    ///   the rate, in bands of bins four times as wide, from a window of a quarter of the length (both of Hann's form; a sine of full scale has 1);
     /// - the mean square of every 16 samples;
     /// - how many samples reach 98 % of the sound's largest, in the sound and in the token: from −1 for none to 1 for an eighth or more, as
     ///   all of silence are.
@@ -75,18 +79,13 @@ impl AudioProfile {
         // Nothing of this is trained.
         let samples = samples.to_dtype(DType::F32)?.detach();
         let sound = samples.reshape((b, tokens * patch))?;
-        let power = |of: Tensor, transform: &Tensor| -> Result<Tensor> {
-            let parts = of.matmul(transform)?.sqr()?;
-            let bins = parts.dim(1)? / 2;
-            Ok((parts.narrow(1, 0, bins)? + parts.narrow(1, bins, bins)?)?)
-        };
-        let low = power(self.windows(&sound, self.window())?, &transforms.low)?;
-        let high = power(self.windows(&sound, self.window() / 4)?, &transforms.high)?;
+        let low = spectrum::powers(&self.windows(&sound, self.window())?, &transforms.low)?;
+        let high = spectrum::powers(&self.windows(&sound, self.window() / 4)?, &transforms.high)?;
         let bands = self.high().div_ceil(BAND);
         let high = high.pad_with_zeros(1, 0, bands * BAND - self.high())?.reshape((b * tokens, bands, BAND))?.sum(2)?;
         let levels = samples.reshape((b * tokens, patch / Self::PART, Self::PART))?.sqr()?.mean(2)?;
         let powers = Tensor::cat(&[low, high, levels], 1)?.reshape((b, tokens, ()))?;
-        let powers = ((powers + SILENCE)?.log()? * (0.2 / LN_10))?.affine(1.0, 1.0)?;
+        let powers = ((powers + SILENCE)?.log()? * (SCALE / LN_10))?.affine(1.0, 1.0)?;
         Ok(Tensor::cat(&[powers, limits(&samples)?], 2)?)
     }
 
@@ -105,24 +104,10 @@ impl AudioProfile {
     pub(super) fn transforms(&self, device: &Device) -> Result<Transforms> {
         let (window, first) = (self.window(), self.low() / 4);
         Ok(Transforms {
-            low: transform(window, 0..self.low(), device)?,
-            high: transform(window / 4, first..first + self.high(), device)?,
+            low: spectrum::transform(window, 0..self.low(), device)?,
+            high: spectrum::transform(window / 4, first..first + self.high(), device)?,
         })
     }
-}
-
-/// Samples × (cosine parts of all bins, then sine parts), behind Hann's window, with which a sine of full scale has power 1.
-fn transform(length: usize, bins: std::ops::Range<usize>, device: &Device) -> Result<Tensor> {
-    let turn = |at: usize| TAU * (at % length) as f64 / length as f64;
-    let hann: Vec<f64> = (0..length).map(|at| 0.5 - 0.5 * turn(at).cos()).collect();
-    let full = hann.iter().sum::<f64>() / 2.0;
-    let row = |at: usize| {
-        let weight = hann[at] / full;
-        let cosines = bins.clone().map(move |bin| (weight * turn(at * bin).cos()) as f32);
-        cosines.chain(bins.clone().map(move |bin| (weight * turn(at * bin).sin()) as f32))
-    };
-    let values: Vec<f32> = (0..length).flat_map(row).collect();
-    Ok(Tensor::from_vec(values, (length, 2 * bins.len()), device)?)
 }
 
 /// How many samples are at the limit, in the sound and in each token: B × tokens × 2.
@@ -158,31 +143,31 @@ mod tests {
     #[test]
     fn a_sine_stands_in_its_bin_or_its_band() {
         // Windows of 256 and 64 samples: 16 bins, and bands of 4 bins from bin 4 of the shorter window on.
-        assert_eq!((PROFILE.low(), PROFILE.high(), PROFILE.channels()), (16, 28, 16 + 7 + 2 + 2));
+        assert_eq!((PROFILE.low(), PROFILE.high(), PROFILE.channels()), (16, 23, 16 + 6 + 2 + 2));
         for token in measured(|at| (TAU * 5.0 * at as f64 / 256.0).sin()) {
-            assert_eq!(largest(&token[..23]), 5);
+            assert_eq!(largest(&token[..22]), 5);
             assert!((token[5] - 1.0).abs() < 1e-3, "full scale is {}", token[5]);
         }
         for token in measured(|at| 0.1 * (TAU * 13.0 * at as f64 / 64.0).sin()) {
             // Bins 12 to 15.
-            assert_eq!(largest(&token[..23]), 16 + 2);
-            assert!((token[18] - 0.6).abs() < 0.1, "-20 dB is {}", token[18]);
+            assert_eq!(largest(&token[..22]), 16 + 2);
+            assert!((token[18] - 0.5).abs() < 0.1, "-20 dB is {}", token[18]);
         }
     }
 
     #[test]
     fn silence_and_gaps_are_as_low_as_can_be() {
-        assert!(measured(|_| 0.0).iter().all(|token| token[..25].iter().all(|&level| (level + 1.0).abs() < 1e-5)));
+        assert!(measured(|_| 0.0).iter().all(|token| token[..24].iter().all(|&level| (level + 1.0).abs() < 1e-5)));
         let gap = measured(|at| if (48..64).contains(&at) { 0.0 } else { 0.3 * (at as f64).sin() });
-        assert!(gap[1][24] == -1.0 && gap[1][23] > 0.4, "{:?}", &gap[1][23..]);
+        assert!(gap[1][23] == -1.0 && gap[1][22] > 0.3, "{:?}", &gap[1][22..]);
     }
 
     #[test]
     fn samples_at_the_limit_are_counted() {
         let clipped = measured(|at| (1.5 * (TAU * at as f64 / 40.0).sin()).clamp(-1.0, 1.0));
-        assert!(clipped.iter().all(|token| token[25] == 1.0));
+        assert!(clipped.iter().all(|token| token[24] == 1.0));
         // One of 320 samples is the largest.
         let steady = measured(|at| 0.002 * at as f64);
-        assert!(steady[0][25] < -0.5 && steady[0][26] == -1.0 && steady[9][26] > -0.5, "{:?}", &steady[9][25..]);
+        assert!(steady[0][24] < -0.5 && steady[0][25] == -1.0 && steady[9][25] > -0.5, "{:?}", &steady[9][24..]);
     }
 }

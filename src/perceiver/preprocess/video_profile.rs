@@ -11,7 +11,7 @@ pub struct VideoProfile {
     pub patch: usize,
     /// Frames of a token.
     pub frames: usize,
-    /// How well each frame matches the one behind it at small shifts; none to leave that out.
+    /// How well frames match later ones at small shifts; none to leave that out.
     pub search: Option<Search>,
     /// Whether the activity of each frame is measured: how much neighbours differ, in space and in time.
     pub activity: bool,
@@ -25,15 +25,16 @@ const STILL: f64 = 1e-4;
 impl VideoProfile {
     /// Channels of a token.
     pub fn channels(&self) -> usize {
-        let matched = self.search.map_or(0, |search| 2 * search.shifts());
-        self.frames * (matched + if self.activity { NEIGHBOURS } else { 0 })
+        let matched = self.search.map_or(0, |search| search.token_channels());
+        (self.frames + 1) * matched + self.frames * if self.activity { NEIGHBOURS } else { 0 }
     }
 
-    /// Measures `images`, B × T × C × Y × X in 0 … 1, to B × T/frames × Y/patch × X/patch × channels: for each frame of a token, and for
-    /// the last of all held against itself,
+    /// Measures `images`, B × T × C × Y × X in 0 … 1, to B × T/frames × Y/patch × X/patch × channels:
     ///
-    /// - the shares of the shifts and their costs, as [`Search::matches`] has them of whole tokens;
-    /// - log₁₀(10⁻⁴ + the mean difference to the neighbours) / 2 + 1, from −1 where nothing differs to 1, for the neighbours to the right,
+    /// - for each frame of a token, held against the next (the last of all against itself), the shares of the shifts and their costs, as
+    ///   [`Search::token_matches`] has them;
+    /// - the same for the token's first frame, held against the next token's first, or the last of all: what is slow moves far enough there;
+    /// - for each frame of a token log₁₀(10⁻⁴ + the mean difference to the neighbours) / 2 + 1, from −1 where nothing differs to 1, for the neighbours to the right,
     ///   below and in the next frame. A picture goes on as its edge does.
     ///
     /// # Errors
@@ -54,9 +55,17 @@ impl VideoProfile {
         };
         let mut measures = Vec::new();
         if let Some(search) = &self.search {
-            let pairs = Tensor::stack(&[&images, &next], 2)?.reshape((b * t, 2, c, y, x))?.affine(2.0, -1.0)?;
-            let (whole, shifts) = (search.channels(), search.shifts());
-            measures.push(grouped(search.matches(&pairs)?.narrow(D::Minus1, whole - 2 * shifts, 2 * shifts)?)?);
+            let matches = |first: &Tensor, second: &Tensor| -> Result<Tensor> {
+                let pairs = Tensor::stack(&[first, second], 2)?.reshape(((), 2, c, y, x))?.affine(2.0, -1.0)?;
+                Ok(search.token_matches(&pairs)?)
+            };
+            measures.push(grouped(matches(&images, &next)?)?);
+            let frames = |of: &dyn Fn(usize) -> usize| -> Result<Tensor> {
+                let numbers: Vec<u32> = (0..times).map(|token| of(token * self.frames).min(t - 1) as u32).collect();
+                Ok(images.index_select(&Tensor::new(numbers, images.device())?, 1)?)
+            };
+            let far = matches(&frames(&|first| first)?, &frames(&|first| first + self.frames)?)?;
+            measures.push(far.reshape((b, times, rows, columns, ()))?);
         }
         if self.activity {
             let images = images.reshape((b * t, c, y, x))?;
@@ -94,7 +103,7 @@ mod tests {
     fn what_stands_still_and_what_moves_is_told() {
         let measures = PROFILE.measure(&video()).unwrap();
         assert_eq!(measures.dims(), [1, 2, 2, 2, PROFILE.channels()]);
-        assert_eq!(PROFILE.channels(), 2 * (2 * 9 + 3));
+        assert_eq!(PROFILE.channels(), (2 + 1) * 2 * 9 + 2 * 3);
         let token: Vec<f32> = measures.get(0).unwrap().get(0).unwrap().get(0).unwrap().get(0).unwrap().to_vec1().unwrap();
         let likeliest = |frame: usize| {
             let shares = &token[frame * 18..frame * 18 + 9];
@@ -102,7 +111,8 @@ mod tests {
         };
         // Row by row from one up and to the left: in the middle, and to the left.
         assert_eq!((likeliest(0), likeliest(1)), (4, 3));
-        let activity = &token[36..];
+        assert_eq!(likeliest(2), 3, "the first frame against the third");
+        let activity = &token[54..];
         let of_time = [activity[2], activity[5]];
         assert!((of_time[0] + 1.0).abs() < 1e-4 && of_time[1] > 0.0, "{of_time:?}");
         assert!(activity[0] > 0.0 && activity[1] > 0.0, "{activity:?}");

@@ -105,7 +105,7 @@ impl Camera {
             Self::Hand => {
                 // Short enough to come back within a window: half of a longer one would be a pan.
                 let mut sway = || {
-                    let (rate, period) = (rng.random_range(1.0 / 80.0..1.0 / 24.0f32), rng.random_range(4.0..8.0f32));
+                    let (rate, period) = (rng.random_range(1.0 / 48.0..1.0 / 24.0f32), rng.random_range(4.0..8.0f32));
                     Track::swinging(0.0, side * rate, period, rng.random())
                 };
                 moves.sway = Some([sway(), sway()]);

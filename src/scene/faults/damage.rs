@@ -55,12 +55,12 @@ pub(super) fn snow<R: Rng + ?Sized>(rng: &mut R, pictures: &mut [Picture]) {
     }
 }
 
-/// Blocks that are flat, or show another place.
-pub(super) fn macroblocks<R: Rng + ?Sized>(rng: &mut R, pictures: &mut [Picture]) {
+/// Blocks that are flat, or show another place, from some frame on that is no later than `latest`.
+pub(super) fn macroblocks<R: Rng + ?Sized>(rng: &mut R, pictures: &mut [Picture], latest: usize) {
     let Some((width, height)) = pictures.first().map(|picture| (picture.width(), picture.height())) else { return };
     let side = (width / if rng.random_bool(0.5) { 8 } else { 5 }).max(2);
     let (share, change) = (rng.random_range(0.15..0.6), rng.random_range(0.0..1.0f64));
-    let first = rng.random_range(0..=pictures.len() / 2);
+    let first = rng.random_range(0..=latest);
     let mut wrong: Vec<Option<Block>> = Vec::new();
     for picture in &mut pictures[first..] {
         // Some decoders keep the damage until the next key frame, some show new damage in every frame.
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn blocks_break_some_of_the_picture_and_not_all() {
         let mut broken = pictures();
-        macroblocks(&mut rng(), &mut broken);
+        macroblocks(&mut rng(), &mut broken, 4);
         let clean = pictures();
         let last = clean.len() - 1;
         let same = broken[last].rgb().iter().zip(clean[last].rgb()).filter(|(a, b)| a == b).count();

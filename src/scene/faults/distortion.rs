@@ -111,7 +111,7 @@ mod tests {
     fn each(mut check: impl FnMut(&mut ChaCha8Rng, Vec<f32>)) {
         for seed in 0..40 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let sound = voices::clean(&mut rng, &SoundLibrary::procedural(), 5120, RATE);
+            let (sound, _) = voices::clean(&mut rng, &SoundLibrary::procedural(), 5120, RATE);
             check(&mut rng, sound);
         }
     }

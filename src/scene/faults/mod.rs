@@ -24,15 +24,19 @@
 //! | `hum` | 50 Hz or 60 Hz with two overtones, at least 0.015 and 0.3 times the sound |
 //! | `clipping` | 4 % to 25 % of the samples lie at the limit, which is 0.6 to 1 |
 //! | `dropout` | one to five gaps of 8 ms to 50 ms without sound |
+//! | `speech` | somebody speaks for at least a third of the window, and little else is heard beside faults |
+//! | `other-sound` | a recording in which nobody speaks, heard for at least a third of the window |
 //!
 //! Without any of `pan`, `zoom` and `static-shot` the camera is held in a hand: it sways to and fro in 4 to 8 frames,
-//! by S/80 to S/24 in a frame where it is fastest. What
-//! cannot be seen is not labelled: with `black`, `colour-bars`, `snow` or `freeze` the camera has no label. `black` and `colour-bars` stand
-//! alone in the video, `silence` in the sound.
+//! by S/48 to S/24 in a frame where it is fastest. What
+//! cannot be seen is not labelled: with `black`, `colour-bars`, `snow` or `freeze` the camera has no label, nor has it before a flat wall; blur,
+//! blocks, flashes, fades and cuts change the picture by a small part of its range at least. `black` and `colour-bars` stand
+//! alone in the video, `silence` in the sound. Sounds that formulas make are of no content; a `tone` leaves none.
 
 mod camera;
 mod damage;
 mod distortion;
+mod sight;
 mod voices;
 mod windows;
 
@@ -40,7 +44,8 @@ pub use windows::{FaultyWindow, FaultyWindows, Material};
 
 use std::fmt;
 
-/// A label of a window. Not each is a fault: `cut`, `fade`, `pan`, `zoom` and `static-shot` say what the shot does.
+/// A label of a window. Not each is a fault: `cut`, `fade`, `pan`, `zoom` and `static-shot` say what the shot does, `speech` and `other-sound` what is
+/// heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "the table of the module says what each means")]
 pub enum Fault {
@@ -62,11 +67,13 @@ pub enum Fault {
     Hum,
     Clipping,
     Dropout,
+    Speech,
+    OtherSound,
 }
 
 impl Fault {
     /// Every label: those of the video, then those of the sound.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Black,
         Self::Freeze,
         Self::ColourBars,
@@ -85,6 +92,8 @@ impl Fault {
         Self::Hum,
         Self::Clipping,
         Self::Dropout,
+        Self::Speech,
+        Self::OtherSound,
     ];
 
     /// As in the table: `colour-bars`.
@@ -108,17 +117,21 @@ impl Fault {
             Self::Hum => "hum",
             Self::Clipping => "clipping",
             Self::Dropout => "dropout",
+            Self::Speech => "speech",
+            Self::OtherSound => "other-sound",
         }
     }
 
-    /// Whether it is none, but says what the shot does.
-    pub fn is_of_shot(self) -> bool {
-        matches!(self, Self::Cut | Self::Fade | Self::Pan | Self::Zoom | Self::StaticShot)
+    /// Whether it is none, but says what the shot does or what is heard.
+    pub fn is_content(self) -> bool {
+        use Fault::{Cut, Fade, OtherSound, Pan, Speech, StaticShot, Zoom};
+        matches!(self, Cut | Fade | Pan | Zoom | StaticShot | Speech | OtherSound)
     }
 
     /// Whether it is one of the sound.
     pub fn is_of_sound(self) -> bool {
-        matches!(self, Self::Silence | Self::Tone | Self::Hiss | Self::Hum | Self::Clipping | Self::Dropout)
+        use Fault::{Clipping, Dropout, Hiss, Hum, OtherSound, Silence, Speech, Tone};
+        matches!(self, Silence | Tone | Hiss | Hum | Clipping | Dropout | Speech | OtherSound)
     }
 
     /// The label of this name.

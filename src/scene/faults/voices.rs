@@ -2,19 +2,44 @@
 
 use rand::Rng;
 
-use crate::scene::{SoundLibrary, sine::sine};
+use super::Fault;
+use crate::scene::{Content, SoundLibrary, sine::sine};
 
-/// `count` samples (−1 to 1) at `rate` per second, of a recording from `library` or of one to three sources together; the loudest lies between
-/// 0.06 and 0.7.
-pub(super) fn clean<R: Rng + ?Sized>(rng: &mut R, library: &SoundLibrary, count: usize, rate: f32) -> Vec<f32> {
+/// Samples whose level is measured together to find pauses.
+const BLOCK: usize = 128;
+/// The share of a sound's largest sample that a block with something in it reaches.
+const HEARD: f32 = 0.1;
+/// A content is said to be one when it is heard in so much of the window.
+const MUCH: f32 = 1.0 / 3.0;
+
+/// `count` samples (−1 to 1) at `rate` per second, of a recording from `library` or of one to three sources together, and of a recording what it
+/// is of; the loudest lies between 0.06 and 0.7.
+pub(super) fn clean<R: Rng + ?Sized>(rng: &mut R, library: &SoundLibrary, count: usize, rate: f32) -> (Vec<f32>, Option<Fault>) {
     let share: f32 = rng.random();
     let peak = 0.06 + 0.64 * share * share;
-    let mut sound = library.draw(rng, count).unwrap_or_else(|| several(rng, count, rate));
+    let (mut sound, content) = match library.draw(rng, count) {
+        None => (several(rng, count, rate), None),
+        Some(part) => {
+            let label = match part.content {
+                Content::Speech => Fault::Speech,
+                Content::Other => Fault::OtherSound,
+            };
+            let label = Some(label).filter(|_| is_heard_much(&part.samples));
+            (part.samples, label)
+        }
+    };
     level_at(&mut sound, peak);
     // No room is quite silent.
     let floor = rng.random_range(0.0008..0.005f32);
     sound.iter_mut().for_each(|sample| *sample += floor * rng.random_range(-1.0..1.0f32));
-    sound
+    (sound, content)
+}
+
+fn is_heard_much(sound: &[f32]) -> bool {
+    let loudest = |samples: &[f32]| samples.iter().fold(0f32, |loudest, sample| loudest.max(sample.abs()));
+    let least = HEARD * loudest(sound);
+    let blocks = sound.chunks(BLOCK);
+    blocks.clone().filter(|block| loudest(block) >= least).count() as f32 >= MUCH * blocks.len() as f32
 }
 
 /// One to three sources together.
@@ -127,11 +152,23 @@ mod tests {
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
     use super::*;
+    use crate::scene::Recording;
+
+    #[test]
+    fn a_recording_says_what_it_is_of_unless_it_is_mostly_a_pause() {
+        let of = |heard: usize| {
+            let samples = (0..5120).map(|at| if at < heard { (at as f32).sin() } else { 0.0 }).collect();
+            let library = SoundLibrary::mixed(vec![Recording { samples, content: Content::Speech }], 1.0);
+            clean(&mut ChaCha8Rng::seed_from_u64(1), &library, 5120, 8000.0).1
+        };
+        assert_eq!((of(3000), of(600)), (Some(Fault::Speech), None));
+    }
 
     #[test]
     fn it_is_heard_and_within_range() {
         for seed in 0..40 {
-            let sound = clean(&mut ChaCha8Rng::seed_from_u64(seed), &SoundLibrary::procedural(), 5120, 8000.0);
+            let (sound, content) = clean(&mut ChaCha8Rng::seed_from_u64(seed), &SoundLibrary::procedural(), 5120, 8000.0);
+            assert!(content.is_none(), "nobody knows what a formula is of");
             let loudest = sound.iter().fold(0f32, |loudest, sample| loudest.max(sample.abs()));
             assert!((0.05..0.72).contains(&loudest), "seed {seed}: {loudest}");
         }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use rand::{Rng, RngCore};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-use super::{Fault, camera::Camera, damage, distortion, voices};
+use super::{Fault, camera::Camera, damage, distortion, sight, voices};
 use crate::{
     media::{ClipShape, Picture},
-    scene::{SoundLibrary, TextureLibrary},
+    scene::{ClipLibrary, SoundLibrary, TextureLibrary},
 };
 
 /// Largest grains: from an eighth of a level to one level of a byte.
@@ -23,6 +23,8 @@ pub struct FaultyWindow {
     pub samples: Vec<f32>,
     /// Its labels.
     pub faults: BTreeSet<Fault>,
+    /// Labels of which nobody knows whether they hold: how the camera of a real clip moved.
+    pub unknown: BTreeSet<Fault>,
     grain: Grain,
 }
 
@@ -79,6 +81,8 @@ pub struct Material {
     pub textures: TextureLibrary,
     /// Of the sound, at the windows' rate.
     pub sounds: SoundLibrary,
+    /// Instead of scenes, at the windows' rate.
+    pub clips: ClipLibrary,
 }
 
 impl FaultyWindows {
@@ -91,20 +95,23 @@ impl FaultyWindows {
     pub fn window(&self, number: u64) -> FaultyWindow {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(number);
-        let mut faults = BTreeSet::new();
-        let pictures = self.video(&mut rng, &mut faults);
+        let (mut faults, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+        let pictures = self.video(&mut rng, &mut faults, &mut unknown);
         let samples = self.sound(&mut rng, &mut faults);
         // What is drawn by a machine has none.
         let drawn = [Fault::Black, Fault::ColourBars].iter().any(|fault| faults.contains(fault)) && rng.random_bool(0.5);
         let grains = rng.random_range(0..GRAINS.len());
         let level = if drawn { 0.0 } else { rng.random_range(0.5..1.0f32) * GRAINS[grains] };
-        FaultyWindow { pictures, samples, faults, grain: Grain { level, seed: rng.next_u64() } }
+        FaultyWindow { pictures, samples, faults, unknown, grain: Grain { level, seed: rng.next_u64() } }
     }
 
-    fn video(&self, rng: &mut ChaCha8Rng, faults: &mut BTreeSet<Fault>) -> Vec<Picture> {
+    fn video(&self, rng: &mut ChaCha8Rng, faults: &mut BTreeSet<Fault>, unknown: &mut BTreeSet<Fault>) -> Vec<Picture> {
         let frames = self.shape.frames;
         let camera = Camera::random(rng);
-        let mut pictures = camera.shoot(rng, &self.material.textures, self.side, frames);
+        let clip = self.material.clips.draw(rng, self.side, frames);
+        let is_real = clip.is_some();
+        let mut pictures = clip.unwrap_or_else(|| camera.shoot(rng, &self.material.textures, self.side, frames));
+        let mut has_texture = sight::has_texture(&pictures[0]);
         if rng.random_bool(0.12) {
             let replaced = if rng.random_bool(0.5) { Fault::Black } else { Fault::ColourBars };
             match replaced {
@@ -116,44 +123,58 @@ impl FaultyWindows {
         }
         let frozen = rng.random_bool(0.14);
         let snowy = !frozen && rng.random_bool(0.1);
+        let mut cut = None;
+        // What cannot be seen is taken back.
+        let mut put = |fault: Fault, pictures: &mut Vec<Picture>, damage: &mut dyn FnMut(&mut [Picture])| {
+            let mut damaged = pictures.clone();
+            damage(&mut damaged);
+            if sight::is_changed(pictures, &damaged) {
+                *pictures = damaged;
+                faults.insert(fault);
+            }
+        };
         if !frozen && frames > 2 {
             if rng.random_bool(0.15) {
                 let at = rng.random_range(1..frames - 1);
                 let other = camera.shoot(rng, &self.material.textures, self.side, frames);
+                has_texture &= sight::has_texture(&other[0]);
                 pictures[at..].clone_from_slice(&other[at..]);
-                faults.insert(Fault::Cut);
+                cut = Some(at);
             }
             // What is faded to black can hardly be lit by a flash as well.
             match rng.random_range(0..100) {
-                0..12 => {
-                    damage::flash(rng, &mut pictures);
-                    faults.insert(Fault::Flash);
-                }
-                12..26 => {
-                    damage::fade(rng, &mut pictures);
-                    faults.insert(Fault::Fade);
-                }
+                0..12 => put(Fault::Flash, &mut pictures, &mut |pictures| damage::flash(rng, pictures)),
+                12..26 => put(Fault::Fade, &mut pictures, &mut |pictures| damage::fade(rng, pictures)),
                 _ => {}
             }
         }
         if rng.random_bool(0.14) {
-            damage::blur(rng, &mut pictures);
-            faults.insert(Fault::Blur);
+            put(Fault::Blur, &mut pictures, &mut |pictures| damage::blur(rng, pictures));
         }
         if !snowy && rng.random_bool(0.14) {
-            damage::macroblocks(rng, &mut pictures);
-            faults.insert(Fault::Macroblocks);
+            // A frozen picture is one of the first.
+            let latest = if frozen { 0 } else { frames / 2 };
+            put(Fault::Macroblocks, &mut pictures, &mut |pictures| damage::macroblocks(rng, pictures, latest));
+        }
+        if cut.is_some_and(|at| sight::is_cut(&pictures[at - 1], &pictures[at])) {
+            faults.insert(Fault::Cut);
+        } else if is_real {
+            unknown.insert(Fault::Cut);
         }
         if frozen {
             let first = rng.random_range(0..=frames / 3);
             damage::freeze(&mut pictures, first);
             faults.insert(Fault::Freeze);
+            unknown.clear();
         } else if snowy {
             // Under this much snow nothing else can be told.
             damage::snow(rng, &mut pictures);
             faults.clear();
+            unknown.clear();
             faults.insert(Fault::Snow);
-        } else {
+        } else if is_real {
+            unknown.extend([Fault::Pan, Fault::Zoom, Fault::StaticShot]);
+        } else if has_texture {
             faults.extend(camera.label());
         }
         pictures
@@ -161,7 +182,7 @@ impl FaultyWindows {
 
     fn sound(&self, rng: &mut ChaCha8Rng, faults: &mut BTreeSet<Fault>) -> Vec<f32> {
         let rate = self.shape.sample_rate as f32;
-        let mut sound = voices::clean(rng, &self.material.sounds, self.shape.samples(), rate);
+        let (mut sound, content) = voices::clean(rng, &self.material.sounds, self.shape.samples(), rate);
         if rng.random_bool(0.12) {
             distortion::silence(rng, &mut sound);
             faults.insert(Fault::Silence);
@@ -171,6 +192,8 @@ impl FaultyWindows {
         if toned {
             distortion::tone(rng, &mut sound, rate);
             faults.insert(Fault::Tone);
+        } else {
+            faults.extend(content);
         }
         if rng.random_bool(0.16) {
             distortion::hum(rng, &mut sound, rate);
@@ -196,6 +219,7 @@ impl FaultyWindows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scene::{Content, Recording};
 
     fn windows(seed: u64) -> FaultyWindows {
         let shape = ClipShape { frames: 8, samples_per_frame: 640, sample_rate: 8000 };
@@ -213,7 +237,10 @@ mod tests {
 
     #[test]
     fn every_label_comes_up_and_none_is_everywhere() {
-        let windows = windows(3);
+        let shape = ClipShape { frames: 8, samples_per_frame: 640, sample_rate: 8000 };
+        let of = |content| Recording { samples: (0..9000).map(|at| (at as f32).sin()).collect(), content };
+        let sounds = SoundLibrary::mixed(vec![of(Content::Speech), of(Content::Other)], 0.5);
+        let windows = FaultyWindows::new(Material { sounds, ..Material::default() }, shape, 24, 3);
         let drawn: Vec<_> = (0..400).map(|number| windows.window(number).faults).collect();
         for fault in Fault::ALL {
             let count = drawn.iter().filter(|faults| faults.contains(&fault)).count();

@@ -33,12 +33,12 @@ use crate::{model::ModelArguments, output, train::Materials};
 #[command(after_help = "\
 Examples:
   perceiverflow evaluate av --model my-av
-  perceiverflow evaluate av --model my-av --textures other-pictures/ --sounds other-recordings/ --windows 2000 --json
+  perceiverflow evaluate av --model my-av --textures other-pictures/ --sounds music/ --speech speech/ --windows 2000 --json
   perceiverflow evaluate av --model my-av clean.mp4 speech.wav")]
 pub(crate) struct AvArguments {
     /// Video or sound files with nothing wrong, to count false labels on instead
     #[cfg(feature = "video-file")]
-    #[arg(value_name = "FILE", conflicts_with_all = ["windows", "seed", "textures", "share", "sounds", "sound_share"])]
+    #[arg(value_name = "FILE", conflicts_with_all = ["windows", "seed", "textures", "share", "sounds", "speech", "sound_share", "clips", "clip_share"])]
     files: Vec<PathBuf>,
 
     #[cfg(feature = "video-file")]
@@ -75,7 +75,7 @@ impl AvArguments {
             return output::report(&report);
         }
         let preprocessor = model.preprocessor(Framing::default());
-        let material = self.materials.open(preprocessor.side(), preprocessor.shape().sample_rate)?;
+        let material = self.materials.open(preprocessor.shape(), preprocessor.side())?;
         let windows = FaultyWindows::new(material, preprocessor.shape(), preprocessor.side(), self.seed);
         let scores = AvScores::measure(&model, &windows, 0..self.windows, self.model.batch_size as usize)?;
         let peers = Findings::of(&windows, preprocessor.shape(), preprocessor.side(), 0..self.windows)?;

@@ -70,8 +70,8 @@ impl CleanFile {
     pub(super) fn of(path: &Path, task: &Autoencode, clips: &ClipArguments, model: &ModelArguments) -> Result<Self> {
         let windows = Windows::read(path, clips, task.preprocessor(clips.framing()))?;
         let is_there = |fault: &Fault| if fault.is_of_sound() { windows.has_sound } else { windows.video.is_some() };
-        // How the camera moves, cuts and fades are no faults.
-        let faults: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| !fault.is_of_shot() && is_there(fault)).collect();
+        // How the camera moves, cuts, fades and what is heard are no faults.
+        let faults: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| !fault.is_content() && is_there(fault)).collect();
         let of_video = windows.video.is_some().then(Errors::default);
         let of_sound = windows.has_sound.then(Errors::default);
         let mut file = Self { path: path.to_owned(), seconds: 0.0, said: BTreeMap::new(), video: of_video, sound: of_sound };

@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
-use perceiverflow::{Error, Result, perceiver::PerceiverConfig, train::AvTask};
+use perceiverflow::{
+    Error, Result,
+    perceiver::PerceiverConfig,
+    tasks::{ClipPreprocessor, Framing},
+    train::AvTask,
+};
 
 use super::{Materials, TrainingArgs};
 
@@ -12,12 +17,12 @@ const CONFIG: &str = include_str!("../../../builtin/av/config.json");
 /// Train a multimodal model that reconstructs short windows of video and sound and labels what is wrong with them.
 ///
 /// The windows are made by formulas and chance, their labels known exactly: black, freeze, colour-bars, snow, macroblocks, blur, flash,
-/// cut, fade, pan, zoom, static-shot, silence, tone, hiss, hum, clipping and dropout. Goes on where it was when OUT holds a training
+/// cut, fade, pan, zoom, static-shot, silence, tone, hiss, hum, clipping, dropout, and of recordings speech and other-sound. Goes on where it was when OUT holds a training
 /// already; stop it at any time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  perceiverflow train av --out my-av --textures pictures/ --sounds recordings/
+  perceiverflow train av --out my-av --textures pictures/ --sounds music/ --speech speech/
   perceiverflow evaluate av --model my-av")]
 pub(crate) struct AvArgs {
     /// Configuration of the model, whose classes are among the labels above [default: a small one with all of them]
@@ -40,7 +45,8 @@ pub(super) fn small_config() -> Result<PerceiverConfig> {
 impl AvArgs {
     pub(super) fn run(self) -> Result<()> {
         let config = self.config.as_ref().map_or_else(small_config, PerceiverConfig::open)?;
-        let material = self.materials.open(config.image_size * config.multimodal.patch, config.multimodal.sample_rate)?;
+        let preprocessor = ClipPreprocessor::new(&config, Framing::default());
+        let material = self.materials.open(preprocessor.shape(), preprocessor.side())?;
         self.training.train(AvTask::new(config, material)?)?.calibrate(self.calibration)
     }
 }

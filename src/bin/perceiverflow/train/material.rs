@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use perceiverflow::video_file::{Media, MediaReader};
 use perceiverflow::{
     Error, Result,
-    media::{Filter, Picture, resample},
-    scene::{SoundLibrary, TextureLibrary, faults::Material},
+    media::{ClipShape, Filter, Picture, resample},
+    scene::{ClipLibrary, Content, Recording, SoundLibrary, TextureLibrary, faults::Material},
 };
 
 use super::{CLIPS, PICTURES};
@@ -21,7 +21,7 @@ const READS_FILES: bool = cfg!(feature = "video-file");
 const ANY_RATE: u32 = 8000;
 
 /// Pictures are shrunk until their shorter side is so many times that of a window.
-const WINDOWS: usize = 2;
+const WINDOWS: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Textures {
@@ -38,29 +38,77 @@ pub(crate) struct Textures {
 pub(crate) struct Materials {
     #[command(flatten)]
     textures: Textures,
-    /// Folder of sound or video files to cut clean sound from; may be given several times
+    /// Folder of sound or video files in which nobody speaks, to cut clean sound from; may be given several times
     #[arg(long, value_name = "DIR")]
     sounds: Vec<PathBuf>,
+    /// The same of speech; with both, as much is cut from either
+    #[arg(long, value_name = "DIR")]
+    speech: Vec<PathBuf>,
     /// Share of clean sounds that come from the files, 0 to 1; the rest is made by formulas
     #[arg(long, default_value_t = 0.6, value_name = "SHARE")]
     sound_share: f32,
+    /// Folder of clips with nothing wrong, to cut shots from whose camera moves nobody knows how; may be given several times
+    #[cfg(feature = "video-file")]
+    #[arg(long, value_name = "DIR")]
+    clips: Vec<PathBuf>,
+    /// Share of shots that come from the clips, 0 to 1; the others are scenes
+    #[cfg(feature = "video-file")]
+    #[arg(long, default_value_t = 0.15, value_name = "SHARE")]
+    clip_share: f32,
 }
 
 impl Materials {
-    /// For windows with pictures of `side` × `side` pixels and sound of `rate` samples a second.
-    pub(crate) fn open(&self, side: usize, rate: u32) -> Result<Material> {
+    /// For windows of `shape` with pictures of `side` × `side` pixels.
+    pub(crate) fn open(&self, shape: ClipShape, side: usize) -> Result<Material> {
+        let rate = shape.sample_rate;
         let share = checked_share("--sound-share", self.sound_share)?;
         let mut recordings = Vec::new();
-        for path in listed("--sounds", &self.sounds, &CLIPS, "sound or video files")? {
-            recordings.push(recording(&path, rate)?);
+        for (option, folders, content) in
+            [("--sounds", &self.sounds, Content::Other), ("--speech", &self.speech, Content::Speech)]
+        {
+            for path in listed(option, folders, &CLIPS, "sound or video files")? {
+                recordings.push(Recording { samples: samples(&path, rate)?, content });
+            }
         }
-        Ok(Material { textures: self.textures.library_of_windows(side)?, sounds: SoundLibrary::mixed(recordings, share) })
+        Ok(Material {
+            textures: self.textures.library_of_windows(side)?,
+            sounds: SoundLibrary::mixed(recordings, share),
+            clips: self.clips(shape, side)?,
+        })
     }
+
+    #[cfg(feature = "video-file")]
+    fn clips(&self, shape: ClipShape, side: usize) -> Result<ClipLibrary> {
+        let interval = shape.duration() / shape.frames as u32;
+        let share = checked_share("--clip-share", self.clip_share)?;
+        let mut clips = Vec::new();
+        for path in listed("--clips", &self.clips, &CLIPS, "clips")? {
+            clips.push(frames(&path, interval, |picture| shrunk(picture, WINDOWS * side))?);
+        }
+        Ok(ClipLibrary::new(clips, share))
+    }
+
+    #[cfg(not(feature = "video-file"))]
+    fn clips(&self, _: ClipShape, _: usize) -> Result<ClipLibrary> {
+        Ok(ClipLibrary::default())
+    }
+}
+
+/// The picture, shrunk until its shorter side is `shorter`.
+fn shrunk(picture: Picture, shorter: usize) -> Result<Picture> {
+    let (width, height) = (picture.width(), picture.height());
+    let least = width.min(height);
+    if least <= shorter {
+        return Ok(picture);
+    }
+    let [rows, columns] = [height, width].map(|length| (length * shorter).div_ceil(least));
+    let rgb = resample(picture.rgb(), 3, [height, width], [rows, columns], Filter::Bicubic);
+    Picture::new(columns, rows, rgb)
 }
 
 /// All samples of a file's sound, of one channel.
 #[cfg(feature = "video-file")]
-fn recording(path: &Path, rate: u32) -> Result<Vec<f32>> {
+fn samples(path: &Path, rate: u32) -> Result<Vec<f32>> {
     let mut reader = MediaReader::open(path, rate)?;
     let mut samples = Vec::new();
     while let Some(media) = reader.next_media()? {
@@ -71,29 +119,36 @@ fn recording(path: &Path, rate: u32) -> Result<Vec<f32>> {
     Ok(samples)
 }
 
-/// A frame of every second of a file's video, if it has one.
+/// A frame of a file's video for every `interval`, if it has one, as `kept` keeps it.
 #[cfg(feature = "video-file")]
-fn frames(path: &Path, pictures: &mut Vec<Picture>) -> Result<()> {
+fn frames(path: &Path, interval: Duration, kept: impl Fn(Picture) -> Result<Picture>) -> Result<Vec<Picture>> {
     let mut reader = MediaReader::open(path, ANY_RATE)?;
-    let mut next = Duration::ZERO;
+    let (mut next, mut pictures) = (Duration::ZERO, Vec::new());
     while let Some(media) = reader.next_media()? {
         if let Media::Frame(frame) = media
             && frame.time >= next
         {
-            next = frame.time + Duration::from_secs(1);
-            pictures.push(Arc::unwrap_or_clone(frame.picture));
+            // Not later than it would have been: frames come when they come.
+            next = (next + interval).max(frame.time);
+            pictures.push(kept(Arc::unwrap_or_clone(frame.picture))?);
         }
     }
-    Ok(())
+    Ok(pictures)
 }
 
 #[cfg(not(feature = "video-file"))]
-fn recording(path: &Path, _: u32) -> Result<Vec<f32>> {
+fn samples(path: &Path, _: u32) -> Result<Vec<f32>> {
     Err(Error::option("--sounds", path.display(), "no files: this program was built without the feature video-file"))
 }
 
+/// A frame of every second of a file's video.
+#[cfg(feature = "video-file")]
+fn every_second(path: &Path) -> Result<Vec<Picture>> {
+    frames(path, Duration::from_secs(1), Ok)
+}
+
 #[cfg(not(feature = "video-file"))]
-fn frames(path: &Path, _: &mut Vec<Picture>) -> Result<()> {
+fn every_second(path: &Path) -> Result<Vec<Picture>> {
     Err(Error::option("--textures", path.display(), "pictures: this program was built without the feature video-file"))
 }
 
@@ -131,19 +186,8 @@ impl Textures {
 
     /// The same, for windows of `side` × `side` pixels, each of which is to show much of a picture and not a detail.
     fn library_of_windows(&self, side: usize) -> Result<TextureLibrary> {
-        let side = WINDOWS * side;
-        let shrunk = |picture: Picture| {
-            let (width, height) = (picture.width(), picture.height());
-            let shorter = width.min(height);
-            if shorter <= side {
-                return Ok(picture);
-            }
-            let [rows, columns] = [height, width].map(|length| (length * side).div_ceil(shorter));
-            let rgb = resample(picture.rgb(), 3, [height, width], [rows, columns], Filter::Bicubic);
-            Picture::new(columns, rows, rgb)
-        };
-        let pictures = self.pictures()?.into_iter().map(shrunk).collect::<Result<_>>()?;
-        Ok(TextureLibrary::mixed(pictures, checked_share("--share", self.share)?))
+        let pictures = self.pictures()?.into_iter().map(|picture| shrunk(picture, WINDOWS * side)).collect::<Result<_>>()?;
+        Ok(TextureLibrary::mixed(pictures, checked_share("--share", self.share)?).sharp())
     }
 
     /// Every picture of the folders, and of their clips a frame a second.
@@ -153,7 +197,7 @@ impl Textures {
         for path in listed("--textures", &self.textures, &endings, "pictures or clips")? {
             match path.extension().and_then(|ending| ending.to_str()) {
                 Some(ending) if PICTURES.contains(&ending.to_ascii_lowercase().as_str()) => pictures.push(Picture::open(&path)?),
-                _ => frames(&path, &mut pictures)?,
+                _ => pictures.extend(every_second(&path)?),
             }
         }
         Ok(pictures)

@@ -1,0 +1,85 @@
+//! How far a reconstructed sound is from its own, for training.
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::{compute::spectrum, error::Result};
+
+/// Samples of a spectrum; the next begins after half of them.
+const LENGTH: usize = 256;
+/// Power (of a full scale of 1) that is added to a sound's own, so that silence does not count for everything.
+const FAINT: f64 = 2e-3;
+/// Power of a bin below which all is silence.
+const SILENCE: f64 = 1e-7;
+
+/// The error of each sound as a share of its own power, and the distance of its spectra, which a sound that is only soft does not have.
+#[derive(Debug)]
+pub(super) struct SoundLoss {
+    transform: Tensor,
+}
+
+impl SoundLoss {
+    pub(super) fn new(device: &Device) -> Result<Self> {
+        Ok(Self { transform: spectrum::transform(LENGTH, 0..LENGTH / 2 + 1, device)? })
+    }
+
+    /// The mean of |answer − own|² over the power of each own sound: near 1 for silence instead of a loud one. Both B × samples.
+    pub(super) fn relative_error(answer: &Tensor, own: &Tensor) -> Result<Tensor> {
+        let own = own.to_dtype(DType::F32)?;
+        let power = (own.sqr()?.mean(1)? + FAINT)?;
+        let error = (answer.to_dtype(DType::F32)? - own)?.sqr()?.mean(1)?;
+        Ok((error / power)?.mean_all()?)
+    }
+
+    /// The mean of |log₁₀ power − log₁₀ own power| over all bins of all spectra. Both B × samples, of whole sounds; 0 of sounds shorter than a
+    /// spectrum.
+    pub(super) fn spectral_distance(&self, answer: &Tensor, own: &Tensor) -> Result<Tensor> {
+        if own.dim(1)? < LENGTH {
+            return Ok(Tensor::zeros((), DType::F32, own.device())?);
+        }
+        let levels =
+            |of: &Tensor| -> Result<Tensor> { Ok((spectrum::powers(&windows(of)?, &self.transform)? + SILENCE)?.log()?) };
+        let distance = (levels(&answer.to_dtype(DType::F32)?)? - levels(&own.to_dtype(DType::F32)?)?)?.abs()?;
+        Ok((distance.mean_all()? / std::f64::consts::LN_10)?)
+    }
+}
+
+/// Runs of [`LENGTH`] samples, each half over the next: B·runs × [`LENGTH`].
+fn windows(sound: &Tensor) -> Result<Tensor> {
+    let (b, count) = sound.dims2()?;
+    let (half, runs) = (LENGTH / 2, count / (LENGTH / 2) - 1);
+    let halves = sound.narrow(1, 0, (runs + 1) * half)?.reshape((b, runs + 1, half))?;
+    Ok(Tensor::cat(&[halves.narrow(1, 0, runs)?, halves.narrow(1, 1, runs)?], 2)?.reshape((b * runs, LENGTH))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound(level: f32) -> Tensor {
+        let noise = |at: u32| level * ((at * at) as f32 * 0.37).sin();
+        Tensor::from_vec((0..1100).map(noise).collect::<Vec<_>>(), (1, 1100), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn silence_is_as_wrong_as_a_sound_is_loud_and_softer_sounds_are_apart_in_decibels() {
+        let number = |tensor: Tensor| tensor.to_scalar::<f32>().unwrap();
+        let (own, silent) = (sound(0.8), sound(0.0));
+        assert!((number(SoundLoss::relative_error(&silent, &own).unwrap()) - 1.0).abs() < 0.01);
+        assert_eq!(number(SoundLoss::relative_error(&own, &own).unwrap()), 0.0);
+        let loss = SoundLoss::new(&Device::Cpu).unwrap();
+        let softer = number(loss.spectral_distance(&(&own * 0.1).unwrap(), &own).unwrap());
+        assert!((softer - 2.0).abs() < 0.1, "20 dB are two powers of ten: {softer}");
+        assert_eq!(
+            number(loss.spectral_distance(&own.narrow(1, 0, 100).unwrap(), &own.narrow(1, 0, 100).unwrap()).unwrap()),
+            0.0
+        );
+    }
+
+    #[test]
+    fn spectra_overlap_by_half() {
+        let runs = windows(&sound(1.0)).unwrap();
+        assert_eq!(runs.dims(), [7, LENGTH]);
+        let (first, second) = (runs.get(0).unwrap().to_vec1::<f32>().unwrap(), runs.get(1).unwrap().to_vec1::<f32>().unwrap());
+        assert_eq!(first[LENGTH / 2..], second[..LENGTH / 2]);
+    }
+}
