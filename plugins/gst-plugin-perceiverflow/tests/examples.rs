@@ -1,12 +1,13 @@
 //! Every example of embedding the elements runs, and does what it says.
 
+mod small_model;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
 use gst::prelude::*;
-use tempfile::TempDir;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/gstreamer");
@@ -25,17 +26,6 @@ fn run(command: &mut Command) -> String {
     let output = command.env("G_DEBUG", "fatal_warnings").output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// A multimodal model with random weights whose windows are two frames of 40 ms.
-fn model() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let from = Path::new(FIXTURES).join("models/multimodal_autoencoding");
-    let config = std::fs::read_to_string(from.join("config.json")).unwrap();
-    let config = config.replacen('{', "{\"multimodal\": {\"sample_rate\": 800},", 1);
-    std::fs::write(folder.path().join("config.json"), config).unwrap();
-    std::fs::copy(from.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
-    folder
 }
 
 /// A clip of eight frames of 40 ms.
@@ -66,7 +56,7 @@ fn every_example_has_a_test() {
 
 #[test]
 fn appsink_labels() {
-    let model = model();
+    let model = small_model::copy();
     let uri = format!("file://{}", clip(model.path()).display());
     let text = run(program("appsink_labels").arg(model.path()).arg(uri));
     let begins: Vec<&str> = text.lines().map(|line| line.split_once(": LABEL_").unwrap_or_else(|| panic!("{text}")).0).collect();
@@ -75,7 +65,7 @@ fn appsink_labels() {
 
 #[test]
 fn appsink_labels_says_what_is_wrong() {
-    let model = model();
+    let model = small_model::copy();
     let text = model.path().join("config.json");
     // No model, no file, no video: the last two are errors of a pipeline that runs already.
     let uri = |path: &Path| format!("file://{}", path.display());
@@ -90,7 +80,7 @@ fn appsink_labels_says_what_is_wrong() {
 
 #[test]
 fn server_with_appsrc() {
-    let model = model();
+    let model = small_model::copy();
     let text = run(program("server_with_appsrc").arg(model.path()));
     // Twelve windows of 80 ms and the last frame padded to one.
     assert_eq!(text.lines().count(), 13, "{text}");
@@ -111,7 +101,7 @@ fn read_messages() {
         println!("skipped: python3 has no bindings of GStreamer");
         return;
     };
-    let model = model();
+    let model = small_model::copy();
     let tests = std::env::current_exe().unwrap();
     let read = |line: String| {
         let mut command = Command::new(python);

@@ -2,16 +2,16 @@
 //! are announced and a lost connection. Every frame and every sample tells when it was taken, so each window can be held against the rule.
 //! Alone in its program, so that nothing else takes memory meanwhile.
 
+mod small_model;
+
 use std::{ops::Range, thread::JoinHandle};
 
 use gst::{glib, prelude::*};
 
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/multimodal_autoencoding");
-
 const HOURS: u64 = 2;
 
 /// Samples a second, of a chunk, and of a window of two pictures.
-const RATE: u64 = 800;
+const RATE: u64 = small_model::RATE as u64;
 const CHUNK: u64 = 32;
 const WINDOW: usize = 64;
 
@@ -136,11 +136,7 @@ fn two_hours_of_a_drifting_stream_stay_locked_in_flat_memory() {
     gst::init().unwrap();
     glib::log_set_always_fatal(glib::LogLevels::LEVEL_WARNING | glib::LogLevels::LEVEL_CRITICAL | glib::LogLevels::LEVEL_ERROR);
     gstperceiverflow::plugin_register_static().unwrap();
-    let model = tempfile::tempdir().unwrap();
-    let config = std::fs::read_to_string(format!("{FIXTURE}/config.json")).unwrap();
-    let config = config.replacen('{', &format!("{{\"multimodal\": {{\"sample_rate\": {RATE}}},"), 1);
-    std::fs::write(model.path().join("config.json"), config).unwrap();
-    std::fs::copy(format!("{FIXTURE}/model.safetensors"), model.path().join("model.safetensors")).unwrap();
+    let model = small_model::copy();
     let source = "format=time block=true max-buffers=64 max-bytes=0 caps";
     let line = format!(
         "perceiverpreprocess name=windows model={} ! appsink name=out sync=false max-buffers=64 \

@@ -2,23 +2,22 @@
 //! nothing else takes memory meanwhile.
 #![cfg(target_os = "linux")]
 
+mod small_model;
+
 use std::{collections::HashMap, path::Path};
 
 use candle_core::{Device, Tensor, safetensors};
 use gst::prelude::*;
-
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/multimodal_autoencoding");
 
 /// Layers of the model: many, as a layer has but a few thousand numbers.
 const LAYERS: usize = 1500;
 
 /// Writes the small multimodal model with as many layers, all like its first; gives the bytes of its weights.
 fn write_model(folder: &Path) -> usize {
-    let config = std::fs::read_to_string(Path::new(FIXTURE).join("config.json")).unwrap();
     let layers = format!("\"num_self_attends_per_block\": {LAYERS}");
-    let config = config.replacen('{', "{\"multimodal\": {\"sample_rate\": 800},", 1);
-    std::fs::write(folder.join("config.json"), config.replace("\"num_self_attends_per_block\": 2", &layers)).unwrap();
-    let small = safetensors::load(Path::new(FIXTURE).join("model.safetensors"), &Device::Cpu).unwrap();
+    std::fs::write(folder.join("config.json"), small_model::config().replace("\"num_self_attends_per_block\": 2", &layers))
+        .unwrap();
+    let small = safetensors::load(Path::new(small_model::FIXTURE).join("model.safetensors"), &Device::Cpu).unwrap();
     let mut tensors: HashMap<String, Tensor> = HashMap::new();
     for (name, tensor) in small {
         let Some((before, after)) = name.split_once("self_attends.0.") else {

@@ -5,7 +5,11 @@ use std::{path::Path, sync::OnceLock};
 use gst::prelude::*;
 use gstperceiverflow::meta::LabelsMeta;
 
-use crate::stage::{PERIOD, init};
+pub(crate) use crate::small_model::RATE;
+use crate::{
+    small_model,
+    stage::{PERIOD, init},
+};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
 
@@ -13,30 +17,16 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixture
 pub(crate) const WINDOW: u64 = 2;
 pub(crate) const FRAMES: u64 = 8;
 
-/// Samples that belong to a frame, and how many there are in a second.
+/// Samples that belong to a frame.
 pub(crate) const SAMPLES: usize = 32;
-pub(crate) const RATE: u32 = 800;
 
 /// The model's classes.
 pub(crate) const CLASSES: usize = 7;
 
-/// The folder of the model, with the sample rate that makes its frames last a twenty-fifth of a second.
+/// The folder of the model.
 pub(crate) fn model() -> &'static str {
     static MODEL: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = MODEL.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        write_model(folder.path());
-        folder
-    });
-    folder.path().to_str().unwrap()
-}
-
-fn write_model(folder: &Path) {
-    let from = Path::new(FIXTURES).join("models/multimodal_autoencoding");
-    let config = std::fs::read_to_string(from.join("config.json")).unwrap();
-    let config = config.replacen('{', &format!("{{\"multimodal\": {{\"sample_rate\": {RATE}}},"), 1);
-    std::fs::write(folder.join("config.json"), config).unwrap();
-    std::fs::copy(from.join("model.safetensors"), folder.join("model.safetensors")).unwrap();
+    MODEL.get_or_init(small_model::copy).path().to_str().unwrap()
 }
 
 /// The bytes of one tensor of the recording.

@@ -17,5 +17,7 @@ mod models;
 mod overlay;
 mod passthrough;
 mod properties;
+#[path = "../small_model/mod.rs"]
+mod small_model;
 mod stage;
 mod text;

@@ -9,6 +9,8 @@ use std::{
 
 use gst::prelude::*;
 
+use crate::small_model;
+
 pub(crate) const PIPELINES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipelines");
 /// A small flow model with random weights.
 pub(crate) const FLOW_MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/flow");
@@ -54,16 +56,7 @@ pub(crate) fn run(script: &str, variables: &[(&str, &str)]) {
 /// The folder of a tiny multimodal model with random weights, whose frames last a twenty-fifth of a second.
 pub(crate) fn multimodal_model() -> &'static str {
     static MODEL: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = MODEL.get_or_init(|| {
-        let from = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/multimodal_autoencoding");
-        let folder = tempfile::tempdir().unwrap();
-        let config = std::fs::read_to_string(format!("{from}/config.json")).unwrap();
-        let config = config.replacen('{', "{\"multimodal\": {\"sample_rate\": 800},", 1);
-        std::fs::write(folder.path().join("config.json"), config).unwrap();
-        std::fs::copy(format!("{from}/model.safetensors"), folder.path().join("model.safetensors")).unwrap();
-        folder
-    });
-    folder.path().to_str().unwrap()
+    MODEL.get_or_init(small_model::copy).path().to_str().unwrap()
 }
 
 /// Runs a script with the multimodal model.

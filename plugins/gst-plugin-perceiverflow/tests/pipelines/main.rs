@@ -7,6 +7,8 @@ mod launch;
 mod leaks;
 mod program;
 mod rtsp;
+#[path = "../small_model/mod.rs"]
+mod small_model;
 mod text;
 
 use std::collections::BTreeSet;

@@ -9,5 +9,7 @@ mod live;
 mod pads;
 mod recording;
 mod refusals;
+#[path = "../small_model/mod.rs"]
+mod small_model;
 mod stage;
 mod timeline;

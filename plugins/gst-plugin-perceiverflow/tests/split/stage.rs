@@ -9,14 +9,14 @@ use std::{
 use candle_core::{DType, Device, Tensor};
 use gst::{glib, prelude::*};
 
+use crate::small_model;
+pub(crate) use crate::small_model::RATE;
+
 /// Frame period of the recorded stream.
 pub(crate) const PERIOD: gst::ClockTime = gst::ClockTime::from_mseconds(40);
 
 /// Frames of a window.
 pub(crate) const FRAMES: u64 = 2;
-
-/// Samples a second, so that a frame's 32 last as long as its picture.
-pub(crate) const RATE: u32 = 800;
 
 /// Samples that belong to a frame.
 pub(crate) const SAMPLES: usize = 32;
@@ -41,18 +41,15 @@ fn fixtures() -> PathBuf {
 
 /// A copy of the small multimodal model for 25 frames a second, with its configuration changed.
 pub(crate) fn copied_model(change: impl FnOnce(String) -> String) -> tempfile::TempDir {
-    let (from, folder) = (fixtures().join("models/multimodal_autoencoding"), tempfile::tempdir().unwrap());
-    std::fs::copy(from.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
-    let config = std::fs::read_to_string(from.join("config.json")).unwrap();
-    let config = config.replacen('{', &format!("{{\n  \"multimodal\": {{\"sample_rate\": {RATE}}},"), 1);
-    std::fs::write(folder.path().join("config.json"), change(config)).unwrap();
+    let folder = small_model::copy();
+    std::fs::write(folder.path().join("config.json"), change(small_model::config())).unwrap();
     folder
 }
 
 /// The model that most tests share.
 pub(crate) fn model() -> &'static str {
     static MODEL: OnceLock<tempfile::TempDir> = OnceLock::new();
-    MODEL.get_or_init(|| copied_model(|config| config)).path().to_str().unwrap()
+    MODEL.get_or_init(small_model::copy).path().to_str().unwrap()
 }
 
 /// The recorded stream and what the model says of its windows.

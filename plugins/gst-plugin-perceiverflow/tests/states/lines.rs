@@ -1,8 +1,8 @@
 //! Pipelines with every element that has a model and with every task of the bin, on endless streams and tiny models.
 
-use std::path::Path;
-
 use gst::{glib, prelude::*};
+
+use crate::small_model;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
 
@@ -52,12 +52,7 @@ pub(crate) struct Media {
 
 impl Media {
     pub(crate) fn write() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let from = Path::new(FIXTURES).join("models/multimodal_autoencoding");
-        let config = std::fs::read_to_string(from.join("config.json")).unwrap();
-        let config = config.replacen('{', "{\"multimodal\": {\"sample_rate\": 800},", 1);
-        std::fs::write(folder.path().join("config.json"), config).unwrap();
-        std::fs::copy(from.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
+        let folder = small_model::copy();
         let cue = |n: usize| format!("{}\n00:00:{:02},{:03} --> 00:00:59,000\ng[MASK]p\n\n", n + 1, n / 50, n % 50 * 20);
         std::fs::write(folder.path().join("cues.srt"), (0..1000).map(cue).collect::<String>()).unwrap();
         Self { folder }

@@ -3,3 +3,5 @@
 mod changes;
 mod leaks;
 mod lines;
+#[path = "../small_model/mod.rs"]
+mod small_model;
