@@ -25,13 +25,14 @@
 //! | `clipping` | 4 % to 25 % of the samples lie at the limit, which is 0.6 to 1 |
 //! | `dropout` | one to five gaps of 8 ms to 50 ms without sound |
 //! | `speech` | somebody speaks for at least a third of the window, and little else is heard beside faults |
-//! | `other-sound` | a recording in which nobody speaks, heard for at least a third of the window |
+//! | `other-sound` | something is heard for at least a third of the window, and nobody speaks |
 //!
 //! Without any of `pan`, `zoom` and `static-shot` the camera is held in a hand: it sways to and fro in 4 to 8 frames,
 //! by S/48 to S/24 in a frame where it is fastest. What
 //! cannot be seen is not labelled: with `black`, `colour-bars`, `snow` or `freeze` the camera has no label, nor has it before a flat wall; blur,
 //! blocks, flashes, fades and cuts change the picture by a small part of its range at least. `black` and `colour-bars` stand
-//! alone in the video, `silence` in the sound. Sounds that formulas make are of no content; a `tone` leaves none.
+//! alone in the video, `silence` and `tone` have no content beside them. Of imitated voices and of sounds heard for less than a third of the window
+//! nobody knows what they are of; of real clips, how the camera moves.
 
 mod camera;
 mod damage;

@@ -8,7 +8,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use super::{Fault, camera::Camera, damage, distortion, sight, voices};
 use crate::{
     media::{ClipShape, Picture},
-    scene::{ClipLibrary, SoundLibrary, TextureLibrary},
+    scene::{ClipLibrary, Content, SoundLibrary, TextureLibrary},
 };
 
 /// Largest grains: from an eighth of a level to one level of a byte.
@@ -23,7 +23,7 @@ pub struct FaultyWindow {
     pub samples: Vec<f32>,
     /// Its labels.
     pub faults: BTreeSet<Fault>,
-    /// Labels of which nobody knows whether they hold: how the camera of a real clip moved.
+    /// Labels of which nobody knows whether they hold: how the camera of a real clip moved, or what a sound is of.
     pub unknown: BTreeSet<Fault>,
     grain: Grain,
 }
@@ -97,7 +97,7 @@ impl FaultyWindows {
         rng.set_stream(number);
         let (mut faults, mut unknown) = (BTreeSet::new(), BTreeSet::new());
         let pictures = self.video(&mut rng, &mut faults, &mut unknown);
-        let samples = self.sound(&mut rng, &mut faults);
+        let samples = self.sound(&mut rng, &mut faults, &mut unknown);
         // What is drawn by a machine has none.
         let drawn = [Fault::Black, Fault::ColourBars].iter().any(|fault| faults.contains(fault)) && rng.random_bool(0.5);
         let grains = rng.random_range(0..GRAINS.len());
@@ -180,7 +180,7 @@ impl FaultyWindows {
         pictures
     }
 
-    fn sound(&self, rng: &mut ChaCha8Rng, faults: &mut BTreeSet<Fault>) -> Vec<f32> {
+    fn sound(&self, rng: &mut ChaCha8Rng, faults: &mut BTreeSet<Fault>, unknown: &mut BTreeSet<Fault>) -> Vec<f32> {
         let rate = self.shape.sample_rate as f32;
         let (mut sound, content) = voices::clean(rng, &self.material.sounds, self.shape.samples(), rate);
         if rng.random_bool(0.12) {
@@ -193,7 +193,11 @@ impl FaultyWindows {
             distortion::tone(rng, &mut sound, rate);
             faults.insert(Fault::Tone);
         } else {
-            faults.extend(content);
+            match content {
+                Some(Content::Speech) => drop(faults.insert(Fault::Speech)),
+                Some(Content::Other) => drop(faults.insert(Fault::OtherSound)),
+                None => unknown.extend([Fault::Speech, Fault::OtherSound]),
+            }
         }
         if rng.random_bool(0.16) {
             distortion::hum(rng, &mut sound, rate);
@@ -219,7 +223,7 @@ impl FaultyWindows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::{Content, Recording};
+    use crate::scene::Recording;
 
     fn windows(seed: u64) -> FaultyWindows {
         let shape = ClipShape { frames: 8, samples_per_frame: 640, sample_rate: 8000 };

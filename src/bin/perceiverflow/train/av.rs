@@ -16,8 +16,9 @@ const CONFIG: &str = include_str!("../../../builtin/av/config.json");
 
 /// Train a multimodal model that reconstructs short windows of video and sound and labels what is wrong with them.
 ///
-/// The windows are made by formulas and chance, their labels known exactly: black, freeze, colour-bars, snow, macroblocks, blur, flash,
-/// cut, fade, pan, zoom, static-shot, silence, tone, hiss, hum, clipping, dropout, and of recordings speech and other-sound. Goes on where it was when OUT holds a training
+/// The windows are made by formulas and chance, and of pictures, clips and recordings where folders are given; their labels are known exactly:
+/// black, freeze, colour-bars, snow, macroblocks, blur, flash, cut, fade, pan, zoom, static-shot, silence, tone, hiss, hum, clipping,
+/// dropout, and of recordings speech and other-sound. Goes on where it was when OUT holds a training
 /// already; stop it at any time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -11,7 +11,7 @@ use crate::launch::run_labels;
 const APART_AT_MOST: f64 = 0.01;
 
 /// How far those of a model with thresholds may be apart on average.
-const APART_ON_AVERAGE: f64 = 0.05;
+const APART_ON_AVERAGE: f64 = 0.01;
 
 /// How far a confidence has to be from its threshold to be sure. What a trained model hears near the highest tones hangs on the filter of
 /// the resampler.

@@ -7,8 +7,8 @@ use perceiverflow::formats::latents::LatentsReader;
 
 use super::{APART, MODEL, said};
 
-/// How far the latents of a window may be apart, of their own length: they know the spectrum in decibels, up to where resamplers differ.
-const UNLIKE: f64 = 0.1;
+/// How far the latents of a window may be apart, of their own length.
+const UNLIKE: f64 = 0.06;
 
 /// Begin in seconds and numbers of each window.
 type Windows = Vec<(f64, Vec<f32>)>;
