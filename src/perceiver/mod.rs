@@ -21,6 +21,7 @@ mod image_processor;
 mod inputs;
 pub mod loss;
 pub mod models;
+pub(crate) mod mu_law;
 mod position;
 pub mod postprocess;
 pub mod preprocess;

@@ -34,16 +34,16 @@ pub struct AvTask {
     /// By the number of the class.
     classes: Vec<Fault>,
     /// Made with the first loss.
-    spectra: Arc<OnceLock<SoundLoss>>,
+    sound_loss: Arc<OnceLock<SoundLoss>>,
 }
 
 /// Queries of pixels and of sound in a step: where there are more, a chance choice of them is asked, and the others cost nothing.
 const QUERIES: usize = 384;
-/// How much count the mean squared error of the levels, the error of the samples as a share of their power, the distance of their spectra, and
-/// the cross entropy of the labels. The labels are what the model is asked for most, and the last to be learnt.
+/// How much count the mean squared errors of the levels and of the samples, the distance of the sound's spectra, and the cross entropy of the
+/// labels. The labels are what the model is asked for most, and the last to be learnt.
 const VIDEO_WEIGHT: f64 = 20.0;
-const AUDIO_WEIGHT: f64 = 0.5;
-const SPECTRUM_WEIGHT: f64 = 0.1;
+const AUDIO_WEIGHT: f64 = 4.0;
+const SPECTRUM_WEIGHT: f64 = 0.02;
 const LABEL_WEIGHT: f64 = 3.0;
 
 /// Windows in one call of the model while thresholds are chosen.
@@ -86,7 +86,7 @@ impl AvTask {
         if config.output_shape != grid {
             return Err(Error::config("output_shape", format!("{:?}", config.output_shape), format!("{grid:?}, the window's")));
         }
-        Ok(Self { config, material, classes, spectra: Arc::default() })
+        Ok(Self { config, material, classes, sound_loss: Arc::default() })
     }
 
     /// The windows of a seed.
@@ -103,17 +103,17 @@ impl AvTask {
 
     /// The errors of samples, weighted; those of their spectra only where all of the sound is asked.
     fn sound_loss(&self, answer: &Tensor, batch: &AvBatch) -> Result<Tensor> {
-        let error = (SoundLoss::relative_error(answer, &batch.samples)? * AUDIO_WEIGHT)?;
-        if batch.samples.dim(1)? != batch.audio.dim(1)? {
-            return Ok(error);
-        }
-        let loss = match self.spectra.get() {
+        let loss = match self.sound_loss.get() {
             Some(loss) => loss,
             None => {
                 let loss = SoundLoss::new(answer.device())?;
-                self.spectra.get_or_init(|| loss)
+                self.sound_loss.get_or_init(|| loss)
             }
         };
+        let error = (loss.error(answer, &batch.samples)? * AUDIO_WEIGHT)?;
+        if batch.samples.dim(1)? != batch.audio.dim(1)? {
+            return Ok(error);
+        }
         Ok((error + (loss.spectral_distance(answer, &batch.samples)? * SPECTRUM_WEIGHT)?)?)
     }
 }

@@ -2,32 +2,31 @@
 
 use candle_core::{DType, Device, Tensor};
 
-use crate::{compute::spectrum, error::Result};
+use crate::{compute::spectrum, error::Result, perceiver::mu_law::MuLaw};
 
 /// Samples of a spectrum; the next begins after half of them.
 const LENGTH: usize = 256;
-/// Power (of a full scale of 1) that is added to a sound's own, so that silence does not count for everything.
-const FAINT: f64 = 2e-3;
+/// µ of the scale on which samples are held against each other: errors of faint samples count for more than those of loud ones.
+const MU: f64 = 15.0;
 /// Power of a bin below which all is silence.
-const SILENCE: f64 = 1e-7;
+const SILENCE: f64 = 1e-6;
 
-/// The error of each sound as a share of its own power, and the distance of its spectra, which a sound that is only soft does not have.
+/// The error of the samples, and the distance of their spectra, in which what is too soft to matter among the samples counts as well.
 #[derive(Debug)]
 pub(super) struct SoundLoss {
+    scale: MuLaw,
     transform: Tensor,
 }
 
 impl SoundLoss {
     pub(super) fn new(device: &Device) -> Result<Self> {
-        Ok(Self { transform: spectrum::transform(LENGTH, 0..LENGTH / 2 + 1, device)? })
+        Ok(Self { scale: MuLaw::new(MU)?, transform: spectrum::transform(LENGTH, 0..LENGTH / 2 + 1, device)? })
     }
 
-    /// The mean of |answer − own|² over the power of each own sound: near 1 for silence instead of a loud one. Both B × samples.
-    pub(super) fn relative_error(answer: &Tensor, own: &Tensor) -> Result<Tensor> {
-        let own = own.to_dtype(DType::F32)?;
-        let power = (own.sqr()?.mean(1)? + FAINT)?;
-        let error = (answer.to_dtype(DType::F32)? - own)?.sqr()?.mean(1)?;
-        Ok((error / power)?.mean_all()?)
+    /// The mean squared error on the scale of a µ-law with µ = 15. Both B × samples.
+    pub(super) fn error(&self, answer: &Tensor, own: &Tensor) -> Result<Tensor> {
+        let [answer, own] = [answer, own].map(|of| self.scale.compress(&of.to_dtype(DType::F32)?));
+        Ok((answer? - own?)?.sqr()?.mean_all()?)
     }
 
     /// The mean of |log₁₀ power − log₁₀ own power| over all bins of all spectra. Both B × samples, of whole sounds; 0 of sounds shorter than a
@@ -61,12 +60,11 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_as_wrong_as_a_sound_is_loud_and_softer_sounds_are_apart_in_decibels() {
+    fn faint_errors_count_for_more_and_softer_sounds_are_apart_in_decibels() {
         let number = |tensor: Tensor| tensor.to_scalar::<f32>().unwrap();
-        let (own, silent) = (sound(0.8), sound(0.0));
-        assert!((number(SoundLoss::relative_error(&silent, &own).unwrap()) - 1.0).abs() < 0.01);
-        assert_eq!(number(SoundLoss::relative_error(&own, &own).unwrap()), 0.0);
-        let loss = SoundLoss::new(&Device::Cpu).unwrap();
+        let (own, silent, loss) = (sound(0.8), sound(0.0), SoundLoss::new(&Device::Cpu).unwrap());
+        let error = |of: &Tensor| number(loss.error(&silent, of).unwrap());
+        assert!(error(&(&own * 0.1).unwrap()) > 0.1 * error(&own) && error(&silent) == 0.0);
         let softer = number(loss.spectral_distance(&(&own * 0.1).unwrap(), &own).unwrap());
         assert!((softer - 2.0).abs() < 0.1, "20 dB are two powers of ten: {softer}");
         assert_eq!(
