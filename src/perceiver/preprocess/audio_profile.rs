@@ -124,6 +124,8 @@ fn limits(samples: &Tensor) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::TAU;
+
     use super::*;
 
     const PROFILE: AudioProfile = AudioProfile { samples_per_patch: 32, tokens: 10 };
