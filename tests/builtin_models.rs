@@ -56,7 +56,9 @@ fn av_knows_what_is_wrong_with_windows_it_has_not_seen() {
     let windows = FaultyWindows::new(Material::default(), preprocessor.shape(), preprocessor.side(), 77);
     let scores = AvScores::measure(&model, &windows, 0..160, 16).unwrap();
     let f1 = |label: &perceiverflow::train::JudgedLabel| LabelScore::at(model.thresholds()[&*label.name], &label.windows).f1;
-    for label in &scores.labels {
+    // Nobody speaks in a sound of formulas.
+    let labels = || scores.labels.iter().filter(|label| &*label.name != "speech");
+    for label in labels() {
         let least = match &*label.name {
             "black" | "freeze" | "colour-bars" | "snow" | "flash" | "fade" => 0.9,
             "silence" | "tone" | "hiss" | "hum" | "clipping" | "dropout" => 0.9,
@@ -64,7 +66,7 @@ fn av_knows_what_is_wrong_with_windows_it_has_not_seen() {
         };
         assert!(f1(label) >= least, "{}: {}", label.name, f1(label));
     }
-    let mean = scores.labels.iter().map(f1).sum::<f64>() / scores.labels.len() as f64;
+    let mean = labels().map(f1).sum::<f64>() / labels().count() as f64;
     assert!(mean >= 0.88, "mean F1 {mean}");
 }
 

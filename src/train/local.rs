@@ -26,6 +26,9 @@ const LEADING_GAIN: f32 = 2.8;
 const MODALITY_GAIN: f32 = 2.5;
 /// What the first weights of layers between reading and answering are multiplied with, so that the places outlast them.
 const CALM: f32 = 0.3;
+/// What the first weights of the last layers are multiplied with: answers begin near nothing. Far from it, the first steps have nothing to do but
+/// to shrink them, and leave no place where it was.
+const SOFT: f32 = 0.03;
 
 /// One modality: where its tokens are, as the encoder and as the decoder write it.
 struct Places {
@@ -132,6 +135,11 @@ pub(super) fn begin_near_by(config: &PerceiverConfig, variables: &Variables) -> 
                 let from = rows[0].len().saturating_sub(marks(part));
                 rows[0][from..].fill(sign);
             })?;
+        }
+    }
+    for name in variables.keys().filter(|name| name.starts_with("perceiver.output_postprocessor.")) {
+        if name.ends_with(".weight") {
+            change(name, &|rows| rows.iter_mut().flatten().for_each(|weight| *weight *= SOFT))?;
         }
     }
     for name in variables.keys().filter(|name| name.starts_with("perceiver.encoder.")) {
