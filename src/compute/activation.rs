@@ -19,6 +19,16 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// Each element times GELU's derivative at the element of `x` in its place.
+    fn times_gelu_gradient(values: &mut [f32], x: &[f32]) {
+        for (value, &x) in values.iter_mut().zip(x) {
+            let (distribution, density) = normal_distribution(x);
+            *value *= distribution + x * density;
+        }
+    }
+}
+
 struct Gelu;
 struct GeluGradient;
 
@@ -50,12 +60,7 @@ impl CustomOp2 for GeluGradient {
     fn cpu_fwd(&self, x: &CpuStorage, x_at: &Layout, gradient: &CpuStorage, gradient_at: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = rows::slice(x, x_at)?;
         let mut out = rows::slice(gradient, gradient_at)?.to_vec();
-        each_block(&mut out, |at, out| {
-            for (out, &x) in out.iter_mut().zip(&x[at..]) {
-                let (distribution, density) = normal_distribution(x);
-                *out *= distribution + x * density;
-            }
-        });
+        each_block(&mut out, |at, out| times_gelu_gradient(out, &x[at..]));
         Ok((CpuStorage::F32(out), x_at.shape().clone()))
     }
 }
@@ -71,10 +76,11 @@ fn each_block(out: &mut [f32], work: impl Fn(usize, &mut [f32]) + Sync) {
 fn normal_distribution(x: f32) -> (f32, f32) {
     const INVERSE_SQRT_2_PI: f32 = 0.398_942_3;
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
-    let t = 1.0 / (1.0 + 0.327_591_1 * z);
+    let t = 1.0 / z.mul_add(0.327_591_1, 1.0);
     let bell = super::softmax::exp(-(z * z));
-    let series = t * (0.254_829_6 + t * (-0.284_496_72 + t * (1.421_413_8 + t * (-1.453_152_1 + t * 1.061_405_4))));
-    let tail = 0.5 * series * bell;
+    let series = [-1.453_152_1, 1.421_413_8, -0.284_496_72, 0.254_829_6];
+    let series = series.into_iter().fold(1.061_405_4, |sum: f32, next| sum.mul_add(t, next));
+    let tail = 0.5 * t * series * bell;
     (if x < 0.0 { tail } else { 1.0 - tail }, INVERSE_SQRT_2_PI * bell)
 }
 

@@ -65,18 +65,21 @@ vectorised! {
     }
 }
 
-/// eˣ for x ≤ 0 (0 below −87), in operations a compiler can vectorise: 2ⁿ by the exponent bits, the rest by a polynomial. Within 2 units
-/// in the last place.
+/// eˣ for x ≤ 88 (as for −87 below that), in operations that a compiler can vectorise inside [`vectorised`]: 2ⁿ by the exponent bits, the rest by
+/// the polynomial of the least relative error, 9·10⁻⁸. Within 4·10⁻⁷.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    const SHIFT: f32 = 12_582_912.0; // 1.5 · 2²³: adding it rounds to an integer, which then stands in the lowest bits
-    let x = x.max(-87.0);
-    let shifted = x * std::f32::consts::LOG2_E + SHIFT;
-    let n = shifted - SHIFT;
+    // 1.5 · 2²³: adding it rounds to an integer, which then stands in the lowest bits; with the exponent of 1, as an exponent's bits.
+    const SHIFT: f32 = 12_582_912.0 + 127.0;
     // ln 2 in two parts, so that x − n·ln 2 keeps its last bits.
-    let r = (x - n * 0.693_359_4) - n * -2.121_944_4e-4;
-    let series = 1.0 + r * (1.0 + r * (0.5 + r * (0.166_666_66 + r * (0.041_665_8 + r * (8.333_45e-3 + r * 1.388_9e-3)))));
-    series * f32::from_bits(shifted.to_bits().wrapping_sub(SHIFT.to_bits()).wrapping_add(127) << 23)
+    const LN_2: [f32; 2] = [std::f32::consts::LN_2, -1.904_654_2e-9];
+    let x = if x > -87.0 { x } else { -87.0 };
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, SHIFT);
+    let n = shifted - SHIFT;
+    let r = n.mul_add(-LN_2[1], n.mul_add(-LN_2[0], x));
+    let series = [4.189_816e-2, 0.166_676_38, 0.499_991_48, 0.999_999_7, 1.0];
+    let series = series.into_iter().fold(8.290_272e-3, |sum: f32, next| sum.mul_add(r, next));
+    series * f32::from_bits(shifted.to_bits() << 23)
 }
 
 #[cfg(test)]

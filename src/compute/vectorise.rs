@@ -1,7 +1,8 @@
 //! Loops compiled for the vector instructions of the processor at hand: a program built for any x86-64 would use the oldest ones.
 
 /// Defines a function whose body is compiled three times, for AVX-512, for AVX2 and for whatever the build's target has, and chosen
-/// when it is called. The results do not differ: nothing is fused or reordered that the body does not spell out.
+/// when it is called. The results do not differ: nothing is fused or reordered that the body does not spell out (`mul_add` is one instruction in
+/// the first two, and a slow call in the third).
 macro_rules! vectorised {
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $body:block) => {
         $(#[$attribute])*
@@ -16,7 +17,7 @@ macro_rules! vectorised {
                 fn avx512($($argument: $kind),*) {
                     body($($argument),*);
                 }
-                #[target_feature(enable = "avx2")]
+                #[target_feature(enable = "avx2,fma")]
                 fn avx2($($argument: $kind),*) {
                     body($($argument),*);
                 }
@@ -28,7 +29,7 @@ macro_rules! vectorised {
                     // SAFETY: the processor was just asked for these instructions.
                     return unsafe { avx512($($argument),*) };
                 }
-                if std::arch::is_x86_feature_detected!("avx2") {
+                if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
                     // SAFETY: the processor was just asked for these instructions.
                     return unsafe { avx2($($argument),*) };
                 }
