@@ -1,13 +1,13 @@
 //! Attention of several heads that never holds a score matrix (as in Dao et al. 2022, "FlashAttention", with the online softmax of Milakov
 //! and Gimelshein 2018).
 //!
-//! Everything is turned by a quarter: a tile is keys × [`PANEL`] queries, so that maxima, sums and the exponential run along the lanes of
-//! vector registers, and the tile of weights is the right factor of the next product as it lies.
+//! Everything is turned by a quarter: a tile is a panel of keys × queries (see [`columns`](super::columns)).
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{
+    columns::scale_columns,
     packed::{Format, LeftFactor, PANEL, ROWS, pack_transposed, pair},
     rows::slice,
     softmax::exp,
@@ -203,7 +203,7 @@ impl Tile {
             weigh(scores, weights, format, &mut self.maxima, &mut self.totals, &mut factors);
             self.sums.resize(values.rows() * PANEL, 0.0);
             if number > 0 {
-                scale(&mut self.sums, &factors);
+                scale_columns(&mut self.sums, &factors);
             }
             values.times(weights, 0..values.rows(), &mut self.sums, number > 0);
         }
@@ -266,15 +266,6 @@ vectorised! {
             totals[lane] = totals[lane] * factors[lane] + sums[lane];
         }
         *maxima = largest;
-    }
-}
-
-vectorised! {
-    /// Each row times the factors.
-    fn scale(rows: &mut [f32], factors: &[f32; PANEL]) {
-        for row in rows.chunks_exact_mut(PANEL) {
-            row.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor);
-        }
     }
 }
 

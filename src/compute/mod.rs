@@ -6,6 +6,7 @@ mod answer;
 mod attention;
 mod bias;
 mod cholesky;
+mod columns;
 mod descent;
 mod device;
 mod gather;

@@ -1,29 +1,34 @@
 //! Attention with constant queries and scores that are sums over the axes of a grid: each row reads all inputs and gathers weighted sums of
-//! them, in tiles, with a running maximum (online softmax: Milakov and Gimelshein 2018), so that no rows × inputs matrix is ever held.
+//! them, in tiles, with a running reference for the exponential (online softmax: Milakov and Gimelshein 2018), so that no rows × inputs matrix is
+//! ever held. A tile is inputs × a panel of rows.
 
 mod features;
+mod sums;
+mod weigh;
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 pub use self::features::Features;
-use self::features::Tile;
+use self::{
+    features::Tile,
+    sums::Sums,
+    weigh::{score, weigh},
+};
 use super::{
     Format,
-    lanes::{maximum, sum},
-    softmax::exp,
-    vectorise::vectorised,
+    columns::{Columns, turned},
+    packed::{PANEL, pack_pairs},
 };
 
-/// Rows and inputs of a tile: its scores and one of its factors stay in the second-level cache.
-const TILE_ROWS: usize = 96;
+/// Inputs of a tile: its scores and weights stay near.
 const TILE_INPUTS: usize = 512;
-/// Rows of a piece of work: as many as pay for packing the inputs.
-const PIECE_ROWS: usize = 6 * TILE_ROWS;
+/// Panels of rows of a piece of work: as many as pay for packing the inputs.
+const PIECE_PANELS: usize = 18;
 /// Inputs after which sums begin anew, to be added as a whole: adding one small number after the other to a large one always rounds to the
 /// same side.
-const STRETCH: usize = 16 * TILE_INPUTS;
+const STRETCH: usize = 8192;
 /// Pieces of work that the inputs are cut for, where the rows alone make fewer. Fixed: the result must not depend on the threads.
 const PIECES: usize = 16;
 
@@ -60,7 +65,7 @@ impl Keys<'_> {
 /// What rows gathered, with w = exp(score − maximum) · scale.
 #[derive(Clone, Debug)]
 pub struct Gathered {
-    /// The largest score of each row.
+    /// What stands for the largest score of each row: one that no other exceeds by more than 8.
     pub maxima: Vec<f32>,
     /// Σ exp(score − maximum) of each row.
     pub totals: Vec<f32>,
@@ -70,56 +75,6 @@ pub struct Gathered {
     pub features: Vec<Vec<f32>>,
     /// Σ w over the inputs at each position of each axis: rows × size.
     pub axes: Vec<Vec<f32>>,
-}
-
-impl Gathered {
-    fn new(rows: usize, keys: &Keys<'_>) -> Self {
-        Self {
-            maxima: vec![f32::NEG_INFINITY; rows],
-            totals: vec![0.0; rows],
-            weights: vec![0.0; rows],
-            features: keys.widths().map(|width| vec![0.0; rows * width]).collect(),
-            axes: keys.axes.iter().map(|axis| vec![0.0; rows * axis.size]).collect(),
-        }
-    }
-
-    /// Multiplies the sums of a row.
-    fn scale(&mut self, row: usize, factor: f32) {
-        if factor == 1.0 {
-            return;
-        }
-        self.totals[row] *= factor;
-        self.weights[row] *= factor;
-        let rows = self.maxima.len();
-        for sums in self.features.iter_mut().chain(&mut self.axes) {
-            let width = sums.len() / rows;
-            sums[row * width..(row + 1) * width].iter_mut().for_each(|sum| *sum *= factor);
-        }
-    }
-
-    /// Adds what the same rows gathered from other inputs.
-    fn merge(&mut self, mut other: Self) {
-        for row in 0..self.maxima.len() {
-            let largest = self.maxima[row].max(other.maxima[row]);
-            self.scale(row, exp(self.maxima[row] - largest));
-            other.scale(row, exp(other.maxima[row] - largest));
-            self.maxima[row] = largest;
-        }
-        let add = |to: &mut [f32], from: &[f32]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-        add(&mut self.totals, &other.totals);
-        add(&mut self.weights, &other.weights);
-        let sums = self.features.iter_mut().chain(&mut self.axes);
-        sums.zip(other.features.iter().chain(&other.axes)).for_each(|(to, from)| add(to, from));
-    }
-
-    /// Puts the rows of another behind these.
-    fn append(&mut self, other: Self) {
-        self.maxima.extend(other.maxima);
-        self.totals.extend(other.totals);
-        self.weights.extend(other.weights);
-        let sums = self.features.iter_mut().chain(&mut self.axes);
-        sums.zip(other.features.into_iter().chain(other.axes)).for_each(|(to, from)| to.extend(from));
-    }
 }
 
 /// Lets every row attend to the keys; the factors of products with features are taken in `format`. Runs on all cores; the result does not
@@ -138,25 +93,64 @@ pub fn gather(keys: Keys<'_>, format: Format) -> Gathered {
     let cells: usize = keys.axes.iter().map(|axis| axis.size).product();
     assert!(keys.axes.is_empty() || cells == inputs, "a grid of {cells} cells for {inputs} inputs");
     assert!(keys.axes.iter().all(|axis| axis.scores.len() == rows * axis.size), "scores of other rows or another axis");
-    let blocks = rows.div_ceil(PIECE_ROWS).max(1);
+    let panels = rows.div_ceil(PANEL);
+    let tables: Vec<Tables> = (0..panels).into_par_iter().map(|panel| Tables::new(&keys, panel)).collect();
+    let blocks = panels.div_ceil(PIECE_PANELS).max(1);
     let tiles_at_once = inputs.div_ceil(TILE_INPUTS).div_ceil(PIECES.div_ceil(blocks)).max(1);
     let parts: Vec<Range<usize>> = ranges(inputs, tiles_at_once * TILE_INPUTS).collect();
     let pieces: Vec<(Range<usize>, Range<usize>)> =
-        ranges(rows, PIECE_ROWS).flat_map(|rows| parts.iter().map(move |part| (rows.clone(), part.clone()))).collect();
-    let gathered = |(rows, part): (Range<usize>, Range<usize>)| Piece::new(&keys, rows, format).gather(part);
-    let pieces: Vec<Gathered> = pieces.into_par_iter().map(gathered).collect();
-    let mut out = Gathered::new(0, &keys);
-    let mut pieces = pieces.into_iter();
+        ranges(panels, PIECE_PANELS).flat_map(|panels| parts.iter().map(move |part| (panels.clone(), part.clone()))).collect();
+    let gathered = |(panels, part): (Range<usize>, Range<usize>)| Piece::new(&keys, &tables, panels, format).gather(part);
+    let mut pieces = pieces.into_par_iter().map(gathered).collect::<Vec<Vec<Sums>>>().into_iter();
+    let mut out = Gathered {
+        maxima: Vec::new(),
+        totals: Vec::new(),
+        weights: Vec::new(),
+        features: vec![Vec::new(); keys.features.len()],
+        axes: vec![Vec::new(); keys.axes.len()],
+    };
     while let Some(mut block) = pieces.next() {
-        pieces.by_ref().take(parts.len() - 1).for_each(|part| block.merge(part));
-        out.append(block);
+        pieces.by_ref().take(parts.len() - 1).for_each(|part| merge(&mut block, part));
+        block.iter().for_each(|sums| sums.append(PANEL.min(rows - out.maxima.len()), &mut out));
     }
     out
+}
+
+fn merge(block: &mut [Sums], part: Vec<Sums>) {
+    block.iter_mut().zip(part).for_each(|(sums, more)| sums.merge(more));
 }
 
 /// `0..length` in parts of `step`.
 fn ranges(length: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
     (0..length).step_by(step).map(move |start| start..(start + step).min(length))
+}
+
+/// What a panel of rows finds in the inputs' places.
+struct Tables {
+    offsets: Columns,
+    /// Scores of each axis, size × [`PANEL`].
+    axes: Vec<Vec<f32>>,
+}
+
+impl Tables {
+    fn new(keys: &Keys<'_>, panel: usize) -> Self {
+        let rows = panel * PANEL..keys.offsets.len().min((panel + 1) * PANEL);
+        let mut offsets = [0.0; PANEL];
+        offsets[..rows.len()].copy_from_slice(&keys.offsets[rows.clone()]);
+        let axis = |axis: &Axis| turned(&axis.scores[rows.start * axis.size..rows.end * axis.size], axis.size);
+        Self { offsets, axes: keys.axes.iter().map(axis).collect() }
+    }
+
+    /// The last axis, and the sum of the others for a run.
+    fn of(&self, run: &Run) -> (&[f32], Columns) {
+        let mut base = self.offsets;
+        let Some((last, axes)) = self.axes.split_last() else { return (&[], base) };
+        for (scores, at) in axes.iter().zip(&run.at) {
+            base.iter_mut().zip(&scores[at * PANEL..]).for_each(|(base, score)| *base += score);
+        }
+        let from = run.at[axes.len()] * PANEL;
+        (&last[from..from + run.range.len() * PANEL], base)
+    }
 }
 
 /// Inputs that follow each other along the last axis.
@@ -191,109 +185,85 @@ fn runs(axes: &[Axis], inputs: Range<usize>) -> Vec<Run> {
     runs
 }
 
-/// A block of rows, and what it works with.
+/// Some panels of rows, and what they work with.
 struct Piece<'a> {
     keys: &'a Keys<'a>,
-    rows: Range<usize>,
+    tables: &'a [Tables],
     features: Vec<Tile<'a>>,
+    /// Inputs × [`PANEL`].
     scores: Vec<f32>,
+    /// The same, in float32 and then in pairs.
+    weights: Vec<u32>,
 }
 
 impl<'a> Piece<'a> {
-    fn new(keys: &'a Keys<'a>, rows: Range<usize>, format: Format) -> Self {
-        let tile = |(&part, width)| Tile::new(part, width, rows.clone(), format);
+    fn new(keys: &'a Keys<'a>, tables: &'a [Tables], panels: Range<usize>, format: Format) -> Self {
+        let tile = |(&part, width)| Tile::new(part, width, panels.clone(), format);
         let features = keys.features.iter().zip(keys.widths()).map(tile).collect();
-        Self { keys, rows, features, scores: Vec::new() }
+        Self { keys, tables: &tables[panels], features, scores: Vec::new(), weights: Vec::new() }
     }
 
     /// The rows over a part of the inputs.
-    fn gather(mut self, part: Range<usize>) -> Gathered {
-        let stretches = ranges(part.len(), STRETCH).map(|range| part.start + range.start..part.start + range.end);
-        let each = stretches.map(|inputs| self.stretch(inputs)).reduce(|mut sums, more| {
-            sums.merge(more);
-            sums
-        });
-        each.unwrap_or_else(|| Gathered::new(self.rows.len(), self.keys))
+    fn gather(mut self, part: Range<usize>) -> Vec<Sums> {
+        let mut sums = vec![Sums::new(self.keys); self.tables.len()];
+        for stretch in ranges(part.len(), STRETCH) {
+            let mut more: Vec<Sums> = sums.iter().map(|sums| sums.next(self.keys)).collect();
+            for tile in ranges(stretch.len(), TILE_INPUTS) {
+                let first = part.start + stretch.start;
+                self.tile(first + tile.start..first + tile.end, &mut more);
+            }
+            merge(&mut sums, more);
+        }
+        sums
     }
 
-    /// The rows over a few inputs, tile by tile.
-    fn stretch(&mut self, inputs: Range<usize>) -> Gathered {
-        let keys = self.keys;
-        let mut gathered = Gathered::new(self.rows.len(), keys);
-        for range in ranges(inputs.len(), TILE_INPUTS) {
-            let tile = inputs.start + range.start..inputs.start + range.end;
-            let length = tile.len();
-            let runs = runs(keys.axes, tile.clone());
-            self.features.iter_mut().for_each(|features| features.take(tile.clone()));
-            for rows in ranges(self.rows.len(), TILE_ROWS) {
-                self.scores.clear();
-                self.scores.resize(rows.len() * length, 0.0);
-                self.features.iter().for_each(|features| features.score(rows.clone(), &mut self.scores));
-                for (row, scores) in rows.clone().zip(self.scores.chunks_exact_mut(length)) {
-                    weigh(keys, &runs, tile.start, self.rows.start + row, row, scores, &mut gathered);
-                }
-                for (features, sums) in self.features.iter_mut().zip(&mut gathered.features) {
-                    let width = sums.len() / self.rows.len();
-                    features.sum(&self.scores, rows.len(), &mut sums[rows.start * width..rows.end * width]);
-                }
+    /// The rows over the inputs of a tile.
+    fn tile(&mut self, inputs: Range<usize>, sums: &mut [Sums]) {
+        let runs = runs(&self.keys.axes, inputs.clone());
+        let scales = &self.keys.scales[inputs.clone()];
+        self.features.iter_mut().for_each(|features| features.take(inputs.clone()));
+        self.scores.resize(inputs.len() * PANEL, 0.0);
+        self.weights.resize(inputs.len() * PANEL, 0);
+        for (panel, (tables, sums)) in self.tables.iter().zip(sums).enumerate() {
+            if self.features.is_empty() {
+                self.scores.fill(0.0);
+            }
+            for (number, features) in self.features.iter().enumerate() {
+                features.score(panel, &mut self.scores, number > 0);
+            }
+            let mut largest = [f32::NEG_INFINITY; PANEL];
+            for run in &runs {
+                let (along, base) = tables.of(run);
+                let of_run = run.range.start * PANEL..run.range.end * PANEL;
+                score(&mut self.scores[of_run], &scales[run.range.clone()], &base, along, &mut largest);
+            }
+            let reference = *sums.reference(&largest);
+            for run in &runs {
+                let of_run = run.range.start * PANEL..run.range.end * PANEL;
+                let (scores, weights) = (&self.scores[of_run.clone()], &mut self.weights[of_run]);
+                let (along, axes) = sums.axes.split_last_mut().map_or((&mut [][..], &mut [][..]), |(last, axes)| {
+                    let from = run.at[axes.len()] * PANEL;
+                    (&mut last[from..from + run.range.len() * PANEL], axes)
+                });
+                let mut sum = [0.0; PANEL];
+                weigh(scores, &scales[run.range.clone()], &reference, weights, along, &mut sums.totals, &mut sum);
+                let add = |to: &mut [f32]| to.iter_mut().zip(&sum).for_each(|(to, from)| *to += from);
+                add(&mut sums.weights);
+                axes.iter_mut().zip(&run.at).for_each(|(axis, at)| add(&mut axis[at * PANEL..(at + 1) * PANEL]));
+            }
+            let has_pairs = self.features.iter().any(|features| features.format() == Format::Bf16);
+            sum_features(&self.features, Format::F32, &self.weights, &mut sums.features);
+            if has_pairs {
+                sum_features(&self.features, Format::Bf16, pack_pairs(&mut self.weights), &mut sums.features);
             }
         }
-        gathered
     }
 }
 
-vectorised! {
-    /// Products of a row's query with the features of a tile to weights w; the row's sums but those of the features follow along.
-    fn weigh(
-        keys: &Keys<'_>,
-        runs: &[Run],
-        first: usize,
-        row: usize,
-        row_of_block: usize,
-        scores: &mut [f32],
-        gathered: &mut Gathered,
-    ) {
-        let scales = &keys.scales[first..first + scores.len()];
-        for run in runs {
-            let (scores, scales) = (&mut scores[run.range.clone()], &scales[run.range.clone()]);
-            let mut base = keys.offsets[row];
-            match keys.axes.split_last() {
-                Some((last, axes)) => {
-                    for (axis, at) in axes.iter().zip(&run.at) {
-                        base += axis.scores[row * axis.size + at];
-                    }
-                    let from = row * last.size + run.at[axes.len()];
-                    let along = &last.scores[from..from + scores.len()];
-                    for ((score, scale), along) in scores.iter_mut().zip(scales).zip(along) {
-                        *score = (*score + (along + base)) * scale;
-                    }
-                }
-                None => scores.iter_mut().zip(scales).for_each(|(score, scale)| *score = (*score + base) * scale),
-            }
-        }
-        let largest = maximum(scores);
-        if largest > gathered.maxima[row_of_block] {
-            gathered.scale(row_of_block, exp(gathered.maxima[row_of_block] - largest));
-            gathered.maxima[row_of_block] = largest;
-        }
-        let largest = gathered.maxima[row_of_block];
-        scores.iter_mut().for_each(|score| *score = exp(*score - largest));
-        gathered.totals[row_of_block] += sum(scores);
-        scores.iter_mut().zip(scales).for_each(|(score, scale)| *score *= scale);
-        gathered.weights[row_of_block] += sum(scores);
-        for run in runs {
-            let Some((last, axes)) = keys.axes.split_last() else { break };
-            let weights = &scores[run.range.clone()];
-            let along = sum(weights);
-            let (sums, last_sums) = gathered.axes.split_at_mut(axes.len());
-            for ((sums, axis), at) in sums.iter_mut().zip(axes).zip(&run.at) {
-                sums[row_of_block * axis.size + at] += along;
-            }
-            let from = row_of_block * last.size + run.at[axes.len()];
-            let sums = &mut last_sums[0][from..from + weights.len()];
-            sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight);
-        }
-    }
+/// Adds features · weights of those parts whose factors are in the format of the weights.
+fn sum_features(features: &[Tile<'_>], format: Format, weights: &[u32], sums: &mut [Vec<f32>]) {
+    let of_format = features.iter().zip(sums).filter(|(features, _)| features.format() == format);
+    of_format.for_each(|(features, sums)| features.sum(weights, sums));
 }
 
 #[cfg(test)]

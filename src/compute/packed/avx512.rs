@@ -137,3 +137,25 @@ fn turn(rows: [__m512i; ROWS], out: &mut [u32]) {
         }
     }
 }
+
+/// Rows of [`PANEL`] float32 units, two by two, as rows of pairs rounded to bfloat16, in place: they fill the first half.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+#[allow(unsafe_code)]
+pub(super) fn pair_rows(units: &mut [u32]) {
+    // Numbers of the first row stand in the lower half of what is rounded at once, those of the second in the upper one.
+    let order: [u16; 32] = std::array::from_fn(|at| (at / 2 + at % 2 * 16) as u16);
+    // SAFETY: 32 numbers of 16 bits are 512 bits.
+    let order = unsafe { _mm512_loadu_si512(order.as_ptr().cast()) };
+    for at in 0..units.len() / (2 * PANEL) {
+        for half in [0, 16] {
+            // SAFETY: both rows are there, and what is written was read before.
+            unsafe {
+                let rows = units.as_ptr().add(2 * at * PANEL + half);
+                let (first, second) = (_mm512_loadu_ps(rows.cast()), _mm512_loadu_ps(rows.add(PANEL).cast()));
+                let both = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
+                let pairs = _mm512_permutexvar_epi16(order, both);
+                _mm512_storeu_si512(units.as_mut_ptr().add(at * PANEL + half).cast(), pairs);
+            }
+        }
+    }
+}

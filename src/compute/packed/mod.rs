@@ -17,8 +17,8 @@ mod tile;
 
 pub use left::LeftFactor;
 pub use linear::linear;
-pub(super) use right::pack_transposed;
 pub use right::{Finish, RightFactor};
+pub(super) use right::{pack_pairs, pack_transposed};
 pub use stack::LeftStack;
 
 use candle_core::DType;
@@ -82,7 +82,9 @@ impl Format {
 
 #[cfg(target_arch = "x86_64")]
 fn multiplies_bf16() -> bool {
-    std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bf16")
+    std::arch::is_x86_feature_detected!("avx512f")
+        && std::arch::is_x86_feature_detected!("avx512bw")
+        && std::arch::is_x86_feature_detected!("avx512bf16")
 }
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -3,6 +3,8 @@
 use rayon::prelude::*;
 
 use super::{DEPTH, Format, LeftFactor, LeftStack, PANEL, ROWS, pair, stack::PIECE, tile::Tile};
+#[cfg(target_arch = "x86_64")]
+use super::{avx512, multiplies_bf16};
 use crate::compute::{gelu_in_place, vectorise::vectorised};
 
 /// Panels of columns in one piece of work at most: few enough for every core to have some.
@@ -321,6 +323,34 @@ vectorised! {
             }
         }
     }
+}
+
+/// A panel of units of float32 numbers as one of pairs rounded to bfloat16, in place. A number that is lacking at the end is zero.
+#[allow(unsafe_code)]
+pub(in crate::compute) fn pack_pairs(units: &mut [u32]) -> &mut [u32] {
+    let rows = units.len() / PANEL;
+    if !rows.is_multiple_of(2) {
+        // The row behind the last pair's first stays free for what it lacks.
+        return pack_odd_pairs(units);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if multiplies_bf16() {
+        // SAFETY: the processor was just asked for these instructions.
+        unsafe { avx512::pair_rows(units) };
+        return &mut units[..rows / 2 * PANEL];
+    }
+    pack_odd_pairs(units)
+}
+
+fn pack_odd_pairs(units: &mut [u32]) -> &mut [u32] {
+    let pairs = (units.len() / PANEL).div_ceil(2);
+    for at in 0..pairs {
+        for column in 0..PANEL {
+            let number = |row: usize| units.get(row * PANEL + column).map_or(0.0, |&bits| f32::from_bits(bits));
+            units[at * PANEL + column] = pair(number(2 * at), number(2 * at + 1));
+        }
+    }
+    &mut units[..pairs * PANEL]
 }
 
 #[cfg(test)]
