@@ -4,13 +4,14 @@
 use super::{packed::PANEL, vectorise::vectorised};
 
 /// One number for each column.
-pub(super) type Columns = [f32; PANEL];
+pub type Columns = [f32; PANEL];
 
 vectorised! {
     /// Each column times its factor.
     pub(super) fn scale_columns(panel: &mut [f32], factors: &Columns) {
+        let factors = *factors;
         for row in panel.as_chunks_mut::<PANEL>().0 {
-            row.iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor);
+            (0..PANEL).for_each(|lane| row[lane] *= factors[lane]);
         }
     }
 }
@@ -18,6 +19,7 @@ vectorised! {
 vectorised! {
     /// Each column times its factor, plus another panel's column times its own.
     pub(super) fn add_columns(panel: &mut [f32], factors: &Columns, other: &[f32], of_other: &Columns) {
+        let (factors, of_other) = (*factors, *of_other);
         for (row, other) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(other.as_chunks::<PANEL>().0) {
             (0..PANEL).for_each(|lane| row[lane] = row[lane] * factors[lane] + other[lane] * of_other[lane]);
         }

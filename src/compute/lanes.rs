@@ -23,17 +23,6 @@ pub(super) fn sum(row: &[f32]) -> f32 {
     lanes.into_iter().sum::<f32>() + rest
 }
 
-/// The sum of the products of two rows of one length.
-#[inline(always)]
-pub(super) fn product(row: &[f32], other: &[f32]) -> f32 {
-    let mut lanes = [0f32; LANES];
-    let (chunks, others) = (row.chunks_exact(LANES), other.chunks_exact(LANES));
-    let rest: f32 = chunks.remainder().iter().zip(others.remainder()).map(|(x, y)| x * y).sum();
-    let pairs = chunks.zip(others);
-    pairs.for_each(|(x, y)| lanes.iter_mut().zip(x.iter().zip(y)).for_each(|(lane, (x, y))| *lane += x * y));
-    lanes.into_iter().sum::<f32>() + rest
-}
-
 /// The sum of the squares of what lies between a row's elements and `from`.
 #[inline(always)]
 pub(super) fn squares(row: &[f32], from: f32) -> f32 {

@@ -4,7 +4,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{
-    lanes::{product, squares, sum},
+    lanes::{squares, sum},
     rows,
     vectorise::vectorised,
 };
@@ -30,14 +30,6 @@ vectorised! {
         for ((x, gain), shift) in row.iter_mut().zip(gain).zip(shift) {
             *x = (*x - mean) * inverse * gain + shift;
         }
-    }
-}
-
-vectorised! {
-    /// A row divided by a deviation, plus `bias`, in place, on the calling thread: σ² is the mean of `length` squares, whose sum is that of `root`.
-    pub fn divide_by_deviation(row: &mut [f32], root: &[f32], length: usize, epsilon: f32, bias: &[f32]) {
-        let inverse = 1.0 / (product(root, root) / length as f32 + epsilon).sqrt();
-        row.iter_mut().zip(bias).for_each(|(x, bias)| *x = *x * inverse + bias);
     }
 }
 
@@ -167,15 +159,6 @@ mod tests {
     use candle_core::{Device, Var};
 
     use super::*;
-
-    #[test]
-    fn a_root_stands_for_what_it_was_made_of() {
-        let mut row = [1.0, -2.0];
-        // σ² = (9 + 16) / 5.
-        divide_by_deviation(&mut row, &[3.0, -4.0], 5, 0.0, &[0.5, 0.25]);
-        let deviation = 5f32.sqrt();
-        assert!((row[0] - (1.0 / deviation + 0.5)).abs() < 1e-6 && (row[1] - (-2.0 / deviation + 0.25)).abs() < 1e-6);
-    }
 
     #[test]
     fn kernel_equals_the_plain_form_and_so_do_its_gradients() {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{DEPTH, Format, PANEL, ROWS, pair, tile::Tile};
+use super::{DEPTH, Format, PANEL, PanelFactor, ROWS, pair, tile::Tile};
 #[cfg(target_arch = "x86_64")]
 use super::{avx512, multiplies_bf16};
 use crate::compute::vectorise::vectorised;
@@ -13,6 +13,8 @@ pub struct LeftFactor {
     format: Format,
     rows: usize,
     depth: usize,
+    /// Whether only numbers from a row's own number on are not zero.
+    is_upper: bool,
     /// Blocks of units × rows of the block.
     units: Vec<u32>,
 }
@@ -20,7 +22,7 @@ pub struct LeftFactor {
 impl LeftFactor {
     /// No rows yet.
     pub fn new(format: Format) -> Self {
-        Self { format, rows: 0, depth: 0, units: Vec::new() }
+        Self { format, rows: 0, depth: 0, is_upper: false, units: Vec::new() }
     }
 
     /// Takes `rows` rows of `depth` numbers; row r begins at `r · stride`.
@@ -70,8 +72,23 @@ impl LeftFactor {
         }
     }
 
+    /// The same, where all numbers before the diagonal are zero: they are not multiplied.
+    #[must_use]
+    pub fn upper(self) -> Self {
+        Self { is_upper: true, ..self }
+    }
+
+    /// All rows times a panel of columns: rows × [`PANEL`] into `out`. `add` adds to what is there.
+    ///
+    /// # Panics
+    /// When the lengths or formats do not fit.
+    pub fn multiply(&self, right: &PanelFactor, out: &mut [f32], add: bool) {
+        assert!(right.format() == self.format, "factors of other formats");
+        self.times(right.units(), 0..self.rows, out, add);
+    }
+
     fn resize(&mut self, rows: usize, depth: usize) {
-        (self.rows, self.depth) = (rows, depth);
+        (self.rows, self.depth, self.is_upper) = (rows, depth, false);
         self.units.resize(rows * self.format.units(depth), 0);
     }
 
@@ -85,15 +102,17 @@ impl LeftFactor {
         assert!(rows.start.is_multiple_of(ROWS) && rows.end <= self.rows, "{rows:?} of {} rows", self.rows);
         assert!(right.len() == depth * PANEL && out.len() == rows.len() * PANEL, "{} numbers for a product", out.len());
         for from in (0..depth.max(1)).step_by(DEPTH) {
-            let length = DEPTH.min(depth - from);
-            let right = &right[from * PANEL..(from + length) * PANEL];
+            let end = depth.min(from + DEPTH);
             for (out, first) in out.chunks_mut(ROWS * PANEL).zip(rows.clone().step_by(ROWS)) {
                 let (of_block, units) = self.block(first / ROWS);
                 // The last block of the rows may end before its own end only where all rows end.
                 let wanted = out.len() / PANEL;
                 assert_eq!(wanted, of_block, "rows that end within a block");
-                let left = &units[from * of_block..(from + length) * of_block];
-                let shape = [of_block, PANEL, length];
+                // As many units as lie before the diagonal in all rows of the block.
+                let skipped = if self.is_upper { first / self.format.numbers(1) } else { 0 };
+                let start = skipped.clamp(from, end);
+                let (left, right) = (&units[start * of_block..end * of_block], &right[start * PANEL..end * PANEL]);
+                let shape = [of_block, PANEL, end - start];
                 // SAFETY: `out` holds these rows of PANEL columns.
                 #[allow(unsafe_code)]
                 let tile = unsafe { Tile::new(shape, left, right, out.as_mut_ptr(), PANEL, add || from > 0) };
@@ -112,7 +131,8 @@ impl LeftFactor {
         self.format.units(self.depth)
     }
 
-    pub(super) fn format(&self) -> Format {
+    /// The number format.
+    pub fn format(&self) -> Format {
         self.format
     }
 

@@ -10,6 +10,7 @@ mod avx2;
 mod avx512;
 mod left;
 mod linear;
+mod panel;
 mod plain;
 mod right;
 mod stack;
@@ -17,15 +18,17 @@ mod tile;
 
 pub use left::LeftFactor;
 pub use linear::linear;
+pub use panel::PanelFactor;
 pub use right::{Finish, RightFactor};
 pub(super) use right::{pack_pairs, pack_transposed};
 pub use stack::LeftStack;
 
 use candle_core::DType;
 
-/// Rows of a block and columns of a panel: 24 sums in vector registers, 2 for the panel and one for the rows.
+/// Rows of a block: with the columns of a panel, 24 sums in vector registers, 2 for the panel and one for the rows.
 pub(super) const ROWS: usize = 12;
-pub(super) const PANEL: usize = 32;
+/// Columns of a panel.
+pub const PANEL: usize = 32;
 /// Units of the inner length that are multiplied before the next block: a block of both factors stays in the nearest caches.
 const DEPTH: usize = 512;
 /// Numbers that a product adds up at least for its factors to be rounded to 16 bits: over fewer it takes little time in any format.

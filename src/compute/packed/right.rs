@@ -18,8 +18,6 @@ pub struct RightFactor {
     format: Format,
     depth: usize,
     columns: usize,
-    /// Whether only rows from a column's own number on are not zero.
-    is_lower: bool,
     /// Panels of units × [`PANEL`]; columns that are lacking in the last panel are zero.
     units: Vec<u32>,
 }
@@ -63,44 +61,8 @@ impl RightFactor {
         out
     }
 
-    /// Takes other numbers as [`new`](Self::new) does, but on the calling thread, and keeps the room.
-    ///
-    /// # Panics
-    /// When the slice has another length.
-    pub fn take(&mut self, values: &[f32], depth: usize, columns: usize) {
-        assert_eq!(values.len(), depth * columns, "{depth} x {columns} numbers");
-        self.clear(depth, columns);
-        let panels = self.units.chunks_mut((self.format.units(depth) * PANEL).max(1)).enumerate();
-        panels.for_each(|(panel, out)| pack(values, depth, columns, panel, self.format, out));
-    }
-
-    /// Takes other numbers as [`transposed`](Self::transposed) does, but on the calling thread, and keeps the room.
-    ///
-    /// # Panics
-    /// When the slice has another length.
-    pub fn take_transposed(&mut self, values: &[f32], columns: usize, depth: usize) {
-        assert_eq!(values.len(), depth * columns, "{columns} x {depth} numbers");
-        self.clear(depth, columns);
-        for (panel, out) in self.units.chunks_mut((self.format.units(depth) * PANEL).max(1)).enumerate() {
-            let (from, width) = (panel * PANEL, PANEL.min(columns - panel * PANEL));
-            pack_transposed(&values[from * depth..], width, depth, depth, 1.0, self.format, out);
-        }
-    }
-
-    fn clear(&mut self, depth: usize, columns: usize) {
-        (self.depth, self.columns, self.is_lower) = (depth, columns, false);
-        self.units.clear();
-        self.units.resize(columns.div_ceil(PANEL) * PANEL * self.format.units(depth), 0);
-    }
-
-    /// The same, where all numbers above the diagonal are zero: they are not multiplied.
-    #[must_use]
-    pub fn lower(self) -> Self {
-        Self { is_lower: true, ..self }
-    }
-
     fn zeros(depth: usize, columns: usize, format: Format) -> Self {
-        Self { format, depth, columns, is_lower: false, units: vec![0; columns.div_ceil(PANEL) * PANEL * format.units(depth)] }
+        Self { format, depth, columns, units: vec![0; columns.div_ceil(PANEL) * PANEL * format.units(depth)] }
     }
 
     /// The number format.
@@ -221,8 +183,7 @@ impl RightFactor {
         let first = panels.start;
         for panel in panels {
             let columns = PANEL.min(self.columns - panel * PANEL);
-            let skipped = if self.is_lower { self.format.units(panel * PANEL) } else { 0 };
-            for from in (skipped..units.max(skipped + 1)).step_by(DEPTH) {
+            for from in (0..units.max(1)).step_by(DEPTH) {
                 let depth = DEPTH.min(units - from);
                 let right = &self.units[(panel * units + from) * PANEL..(panel * units + from + depth) * PANEL];
                 for block in 0..left.rows().div_ceil(ROWS) {
@@ -230,8 +191,7 @@ impl RightFactor {
                     let left = &units[from * rows..(from + depth) * rows];
                     let out = out.wrapping_add(block * ROWS * stride + (panel - first) * PANEL);
                     // SAFETY: the caller vouches for `out`.
-                    unsafe { Tile::new([rows, columns, depth], left, right, out, stride, add || from > skipped) }
-                        .multiply(self.format);
+                    unsafe { Tile::new([rows, columns, depth], left, right, out, stride, add || from > 0) }.multiply(self.format);
                 }
             }
         }
@@ -426,20 +386,6 @@ mod tests {
             for block in 0..rows.div_ceil(ROWS) {
                 assert_eq!(left.block(block), from_turned.block(block));
             }
-        }
-    }
-
-    #[test]
-    fn zeros_above_a_diagonal_are_passed_over() {
-        let (rows, n) = (20, 75);
-        let left = numbers(rows * n, 8);
-        let mut right = numbers(n * n, 9);
-        right.iter_mut().enumerate().filter(|(at, _)| at / n < at % n).for_each(|(_, x)| *x = 0.0);
-        for format in formats() {
-            let factor = RightFactor::new(&right, n, n, format);
-            let whole = factor.product(&left, Finish::default());
-            let found = factor.lower().product(&left, Finish::default());
-            assert!(whole.iter().zip(found).all(|(a, b)| (a - b).abs() < 1e-5));
         }
     }
 

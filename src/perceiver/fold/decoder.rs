@@ -9,17 +9,17 @@ use super::{
     Tokens,
     cost::{DecoderShape, Form, TokenShape},
     encoder::centre,
-    fixed::{Dense, FixedNorm},
+    fixed::FixedNorm,
     tokens::Split,
 };
 use crate::{
-    compute::{Format, LeftFactor, RightFactor, answer_row, cholesky, divide_by_deviation},
+    compute::{
+        Columns, Format, LeftFactor, PANEL, PanelFactor, cholesky, inverse_deviations, normalise_columns, place_columns,
+        scale_and_shift, share_columns,
+    },
     error::Result,
     perceiver::{Linear, PerceiverLayer, weights::EPSILON},
 };
-
-/// Queries answered at once: many enough that reading the latents' matrices is little work beside their products.
-const TILE: usize = 96;
 
 /// A decoder's cross-attention with one head, its MLP and its final projection.
 #[derive(Clone, Debug)]
@@ -37,8 +37,9 @@ pub(in crate::perceiver) struct FoldedDecoder {
 #[derive(Debug)]
 struct Mlp {
     norm: FixedNorm,
-    /// W1 and b1.
-    dense: Dense,
+    /// W1, hidden × E, and b1.
+    weight: LeftFactor,
+    bias: Vec<f32>,
 }
 
 #[derive(Debug)]
@@ -56,27 +57,28 @@ struct Latents {
     offsets: Vec<f32>,
     /// V', N × E.
     values: Tensor,
-    attended: OnceLock<RightFactor>,
+    /// V'ᵀ, E × N.
+    attended: OnceLock<LeftFactor>,
     absorbed: OnceLock<Absorbed>,
 }
 
 /// The values behind the MLP's first layer.
 #[derive(Debug)]
 struct Absorbed {
-    /// V'', N × hidden.
-    values: RightFactor,
+    /// V''ᵀ, hidden × N.
+    values: LeftFactor,
     /// W1 b + b1.
     bias: Vec<f32>,
-    /// Rᵀ, N × N, zero above its diagonal.
-    factor: RightFactor,
+    /// R, N × N, zero before its diagonal.
+    factor: LeftFactor,
 }
 
 /// The last layers as one.
 struct Head {
     /// W, outputs × E; none for the identity.
     attended: Option<Tensor>,
-    /// (W·W2)ᵀ, hidden × outputs.
-    hidden: RightFactor,
+    /// W·W2, outputs × hidden.
+    hidden: LeftFactor,
     /// W·b2 + c.
     bias: Vec<f32>,
 }
@@ -87,7 +89,12 @@ impl FoldedDecoder {
         if layer.attention.num_heads != 1 || layer.attention.norm_inputs.is_none() {
             return Ok(None);
         }
-        let mlp = Mlp { norm: FixedNorm::new(&layer.norm)?, dense: Dense::new(&layer.dense1)? };
+        let format = layer.dense1.packed().unwrap_or(Format::F32);
+        let mlp = Mlp {
+            norm: FixedNorm::new(&layer.norm)?,
+            weight: packed(&layer.dense1.matrix()?, format)?,
+            bias: flat(&layer.dense1.bias)?,
+        };
         let last_dense = columns(&layer.dense2)?;
         let final_layer = final_layer.map(columns).transpose()?;
         Ok(Some(Self { layer: layer.clone(), final_layer, last_dense, mlp: mlp.into(), last: Arc::default() }))
@@ -114,9 +121,9 @@ impl FoldedDecoder {
         let mut out = vec![0.0; b * queries.count * outputs];
         for ((batch, latents), out) in latents.iter().enumerate().zip(out.chunks_exact_mut((queries.count * outputs).max(1))) {
             let call = Call::new(self, queries, batch, latents, &head, form)?;
-            out.par_chunks_mut(TILE * outputs)
+            out.par_chunks_mut(PANEL * outputs)
                 .enumerate()
-                .try_for_each_init(|| Tile::new(self.format()), |tile, (number, out)| tile.answer(&call, number * TILE, out))?;
+                .try_for_each_init(|| Tile::new(self.format()), |tile, (number, out)| tile.answer(&call, number * PANEL, out))?;
         }
         Ok(Some(Tensor::from_vec(out, (b, queries.count, outputs), &Device::Cpu)?))
     }
@@ -153,8 +160,7 @@ impl FoldedDecoder {
             None => (matrix, bias),
             Some((last, last_bias)) => (last.matmul(&matrix)?, (last.matmul(&bias)? + last_bias)?),
         };
-        let (outputs, channels) = hidden.dims2()?;
-        let hidden = RightFactor::transposed(&flat(&hidden)?, outputs, channels, self.format());
+        let hidden = packed(&hidden, self.format())?;
         Ok(Head { attended: composed.map(|(last, _)| last), hidden, bias: flat(&bias)? })
     }
 
@@ -201,17 +207,18 @@ impl FoldedDecoder {
         let centred = centred.to_dtype(DType::F64)?;
         let mut gram = centred.matmul(&centred.t()?)?.flatten_all()?.to_vec1::<f64>()?;
         cholesky(&mut gram, n);
-        let lower: Vec<f32> = (0..n * n).map(|at| if at / n >= at % n { gram[at] as f32 } else { 0.0 }).collect();
+        let upper: Vec<f32> =
+            (0..n * n).map(|at| if at / n <= at % n { gram[at % n * n + at / n] as f32 } else { 0.0 }).collect();
         Ok(Absorbed {
-            values: RightFactor::new(&flat(&values)?, n, bias.elem_count(), self.format()),
+            values: packed_transpose(&values, self.format())?,
             bias: flat(&bias)?,
-            factor: RightFactor::new(&lower, n, n, self.format()).lower(),
+            factor: packed(&Tensor::from_vec(upper, (n, n), &Device::Cpu)?, self.format())?.upper(),
         })
     }
 
     /// That of the products.
     fn format(&self) -> Format {
-        self.mlp.dense.weight.format()
+        self.mlp.weight.format()
     }
 }
 
@@ -224,16 +231,30 @@ fn flat(x: &Tensor) -> Result<Vec<f32>> {
     Ok(x.flatten_all()?.to_vec1()?)
 }
 
+/// A matrix, rows × depth, as the left factor of products with panels of queries.
+fn packed(matrix: &Tensor, format: Format) -> Result<LeftFactor> {
+    let ((rows, depth), mut factor) = (matrix.dims2()?, LeftFactor::new(format));
+    factor.pack(&flat(matrix)?, rows, depth, depth);
+    Ok(factor)
+}
+
+/// The same of its transpose.
+fn packed_transpose(matrix: &Tensor, format: Format) -> Result<LeftFactor> {
+    let ((depth, rows), mut factor) = (matrix.dims2()?, LeftFactor::new(format));
+    factor.pack_transposed(&flat(matrix)?, rows, depth, rows);
+    Ok(factor)
+}
+
 /// Everything that the tiles of one call share.
 struct Call<'a> {
     decoder: &'a FoldedDecoder,
     queries: &'a Tokens,
     batch: usize,
     scales: Vec<f32>,
-    /// k' as it meets the queries; of the axes transposed, size × N.
+    /// k' as it meets the queries; of the axes but the last one transposed, size × N.
     keys: Split,
-    /// Its columns of the features, transposed: F × N.
-    features: RightFactor,
+    /// Its columns of the features, N × F.
+    features: LeftFactor,
     latents: &'a Latents,
     values: Values<'a>,
     head: &'a Head,
@@ -241,10 +262,10 @@ struct Call<'a> {
 
 /// What a query's shares of the latents are multiplied with.
 enum Values<'a> {
-    /// V', N × E; then Wᵀ, E × outputs.
-    Attended { values: &'a RightFactor, last: Option<RightFactor> },
-    /// V'' and R; then V' Wᵀ, N × outputs.
-    Absorbed { absorbed: &'a Absorbed, outputs: RightFactor },
+    /// V'ᵀ, E × N; then W, outputs × E.
+    Attended { values: &'a LeftFactor, last: Option<LeftFactor> },
+    /// V'' and R; then (V' Wᵀ)ᵀ, outputs × N.
+    Absorbed { absorbed: &'a Absorbed, outputs: LeftFactor },
 }
 
 impl<'a> Call<'a> {
@@ -258,9 +279,10 @@ impl<'a> Call<'a> {
     ) -> Result<Self> {
         let n = latents.offsets.len();
         let mut keys = queries.split(&latents.keys, n);
-        keys.axes.iter_mut().for_each(|scores| *scores = transposed(scores, n));
-        let (format, channels) = (decoder.format(), decoder.mlp.norm.channels());
-        let features = RightFactor::transposed(&keys.features, n, queries.width, format);
+        keys.axes.iter_mut().rev().skip(1).for_each(|scores| *scores = transposed(scores, n));
+        let format = decoder.format();
+        let mut features = LeftFactor::new(format);
+        features.pack(&keys.features, n, queries.width, queries.width);
         let values = if form == Form::FoldedMlp {
             if latents.absorbed.get().is_none() {
                 // Another call may have been faster; both found the same.
@@ -271,13 +293,14 @@ impl<'a> Call<'a> {
                 None => latents.values.clone(),
             };
             let absorbed = latents.absorbed.get().expect("set above");
-            Values::Absorbed { absorbed, outputs: RightFactor::new(&flat(&outputs)?, n, head.bias.len(), format) }
+            Values::Absorbed { absorbed, outputs: packed_transpose(&outputs, format)? }
         } else {
-            let values = flat(&latents.values)?;
-            let values = latents.attended.get_or_init(|| RightFactor::new(&values, n, channels, format));
-            let last = head.attended.as_ref().map(flat).transpose()?;
-            let last = last.map(|last| RightFactor::transposed(&last, head.bias.len(), channels, format));
-            Values::Attended { values, last }
+            if latents.attended.get().is_none() {
+                // As above.
+                let _ = latents.attended.set(packed_transpose(&latents.values, format)?);
+            }
+            let values = latents.attended.get().expect("set above");
+            Values::Attended { values, last: head.attended.as_ref().map(|last| packed(last, format)).transpose()? }
         };
         Ok(Self { decoder, queries, batch, scales: queries.scales(batch)?, keys, features, latents, values, head })
     }
@@ -288,109 +311,140 @@ fn transposed(matrix: &[f32], rows: usize) -> Vec<f32> {
     (0..columns).flat_map(|column| (0..rows).map(move |row| matrix[row * columns + column])).collect()
 }
 
-/// What one thread works with; its room is kept from tile to tile.
+/// What one thread works with; its room is kept from panel to panel. All panels are rows × [`PANEL`] queries.
 struct Tile {
-    /// The left factor of the product at hand.
-    left: LeftFactor,
-    /// Shares of the latents, queries × N.
+    /// The right factor of the product at hand.
+    right: PanelFactor,
+    /// Shares of the latents, N rows, before they are divided by their sums.
     shares: Vec<f32>,
-    /// a, queries × E, and its norm; or R w, queries × N.
+    /// a, E rows, and its norm; or R w, N rows.
     attended: Vec<f32>,
     normed: Vec<f32>,
-    /// queries × hidden.
     hidden: Vec<f32>,
+    outputs: Vec<f32>,
     /// Scores of the axes but the last one, N.
     base: Vec<f32>,
+    /// A query, E.
+    query: Vec<f32>,
 }
+
+/// No queries, for lanes that have none.
+const NONE: Columns = [0.0; PANEL];
 
 impl Tile {
     fn new(format: Format) -> Self {
         let none = Vec::new;
-        let left = LeftFactor::new(format);
-        Self { left, shares: none(), attended: none(), normed: none(), hidden: none(), base: none() }
+        Self {
+            right: PanelFactor::new(format),
+            shares: none(),
+            attended: none(),
+            normed: none(),
+            hidden: none(),
+            outputs: none(),
+            base: none(),
+            query: none(),
+        }
     }
 
     /// The outputs of as many queries as `out` has room for, from the `first` one on.
     fn answer(&mut self, call: &Call<'_>, first: usize, out: &mut [f32]) -> Result<()> {
-        let (outputs, n) = (call.head.bias.len(), call.latents.offsets.len());
+        let outputs = call.head.bias.len();
         let count = out.len() / outputs;
-        self.share(call, first, count);
-        self.left.pack(&self.shares, count, n, n);
+        let shares = self.share(call, first, count);
+        self.right.take(&self.shares);
         let mlp = &call.decoder.mlp;
-        let (hidden, channels) = (mlp.dense.bias.len(), mlp.norm.channels());
-        self.hidden.resize(count * hidden, 0.0);
+        let (hidden, channels) = (mlp.bias.len(), mlp.norm.channels());
+        self.hidden.resize(hidden * PANEL, 0.0);
+        self.outputs.resize(outputs * PANEL, 0.0);
         match &call.values {
             Values::Attended { values, last } => {
-                self.attended.resize(count * channels, 0.0);
-                values.multiply(&self.left, &mut self.attended, channels, 0, false);
+                self.attended.resize(channels * PANEL, 0.0);
+                values.multiply(&self.right, &mut self.attended, false);
+                self.attended
+                    .chunks_exact_mut(PANEL)
+                    .for_each(|row| row.iter_mut().zip(&shares).for_each(|(x, share)| *x *= share));
                 if call.decoder.layer.attention.use_query_residual {
-                    self.normed.resize(channels, 0.0);
-                    for (query, attended) in self.attended.chunks_exact_mut(channels).enumerate() {
-                        call.queries.write(call.batch, first + query, &mut self.normed);
-                        attended.iter_mut().zip(&self.normed).for_each(|(attended, query)| *attended += query);
+                    self.query.resize(channels, 0.0);
+                    for query in 0..count {
+                        call.queries.write(call.batch, first + query, &mut self.query);
+                        let attended = self.attended.iter_mut().skip(query).step_by(PANEL);
+                        attended.zip(&self.query).for_each(|(attended, query)| *attended += query);
                     }
                 }
                 self.normed.clone_from(&self.attended);
-                self.normed.chunks_exact_mut(channels).for_each(|row| mlp.norm.get().apply(row));
-                self.left.pack(&self.normed, count, channels, channels);
-                mlp.dense.weight.multiply(&self.left, &mut self.hidden, hidden, 0, false);
-                add_to_rows(&mut self.hidden, &mlp.dense.bias);
+                let norm = mlp.norm.get();
+                normalise_columns(&mut self.normed, norm.gain, norm.shift, norm.epsilon);
+                self.right.take(&self.normed);
+                mlp.weight.multiply(&self.right, &mut self.hidden, false);
+                scale_and_shift(&mut self.hidden, &[1.0; PANEL], &mlp.bias);
                 match last {
                     Some(last) => {
-                        self.left.pack(&self.attended, count, channels, channels);
-                        last.multiply(&self.left, out, outputs, 0, false);
+                        self.right.take(&self.attended);
+                        last.multiply(&self.right, &mut self.outputs, false);
                     }
-                    None => out.copy_from_slice(&self.attended),
+                    None => self.outputs.copy_from_slice(&self.attended),
                 }
             }
             Values::Absorbed { absorbed, outputs: values } => {
-                absorbed.values.multiply(&self.left, &mut self.hidden, hidden, 0, false);
-                self.attended.resize(count * n, 0.0);
-                absorbed.factor.multiply(&self.left, &mut self.attended, n, 0, false);
-                for (row, projected) in self.hidden.chunks_exact_mut(hidden).zip(self.attended.chunks_exact(n)) {
-                    divide_by_deviation(row, projected, channels, EPSILON, &absorbed.bias);
-                }
-                values.multiply(&self.left, out, outputs, 0, false);
+                let n = call.latents.offsets.len();
+                absorbed.values.multiply(&self.right, &mut self.hidden, false);
+                self.attended.resize(n * PANEL, 0.0);
+                absorbed.factor.multiply(&self.right, &mut self.attended, false);
+                let mut inverse = NONE;
+                inverse_deviations(&self.attended, &shares, channels, EPSILON, &mut inverse);
+                let factors = std::array::from_fn(|lane| shares[lane] * inverse[lane]);
+                scale_and_shift(&mut self.hidden, &factors, &absorbed.bias);
+                values.multiply(&self.right, &mut self.outputs, false);
+                self.outputs
+                    .chunks_exact_mut(PANEL)
+                    .for_each(|row| row.iter_mut().zip(&shares).for_each(|(x, share)| *x *= share));
             }
         }
         call.decoder.layer.activation.apply(&mut self.hidden)?;
-        self.left.pack(&self.hidden, count, hidden, hidden);
-        call.head.hidden.multiply(&self.left, out, outputs, 0, true);
-        add_to_rows(out, &call.head.bias);
+        self.right.take(&self.hidden);
+        call.head.hidden.multiply(&self.right, &mut self.outputs, true);
+        for (query, out) in out.chunks_exact_mut(outputs).enumerate() {
+            let column = self.outputs.iter().skip(query).step_by(PANEL);
+            out.iter_mut().zip(column).zip(&call.head.bias).for_each(|((out, x), bias)| *out = x + bias);
+        }
         Ok(())
     }
 
-    /// How much of each latent each query takes.
-    fn share(&mut self, call: &Call<'_>, first: usize, count: usize) {
+    /// How much of each latent each query takes, and what these shares are to be multiplied with.
+    fn share(&mut self, call: &Call<'_>, first: usize, count: usize) -> Columns {
         let (width, n) = (call.queries.width, call.latents.offsets.len());
-        self.shares.clear();
-        self.shares.resize(count * n, 0.0);
+        self.shares.resize(n * PANEL, 0.0);
+        self.place(call, first, count);
         if width > 0 {
-            let features = &call.queries.features(call.batch)[first * width..(first + count) * width];
-            self.left.pack(features, count, width, width);
-            call.features.multiply(&self.left, &mut self.shares, n, 0, false);
+            self.right.take_columns(&call.queries.features(call.batch)[first * width..(first + count) * width], width);
+            call.features.multiply(&self.right, &mut self.shares, true);
         }
-        let mut based_on: Option<Vec<usize>> = None;
-        for (row, query) in self.shares.chunks_exact_mut(n).zip(first..) {
-            let mut place = call.queries.place(query);
-            let along = match (place.next(), call.keys.axes.last()) {
-                (Some(at), Some(scores)) => &scores[at * n..(at + 1) * n],
-                _ => &[],
-            };
-            let rest: Vec<usize> = place.collect();
-            // Neighbours differ on the last axis only.
-            if based_on.as_ref() != Some(&rest) {
-                self.base.clone_from(&call.keys.constant);
-                for (scores, at) in call.keys.axes.iter().rev().skip(1).zip(&rest) {
-                    self.base.iter_mut().zip(&scores[at * n..(at + 1) * n]).for_each(|(base, score)| *base += score);
-                }
-                based_on = Some(rest);
-            }
-            answer_row(row, &self.base, along, call.scales[query], &call.latents.offsets);
-        }
+        let (mut scales, mut totals) = (NONE, NONE);
+        scales[..count].copy_from_slice(&call.scales[first..first + count]);
+        share_columns(&mut self.shares, &scales, &call.latents.offsets, &mut totals);
+        totals.map(|total| 1.0 / total)
     }
-}
 
-fn add_to_rows(rows: &mut [f32], bias: &[f32]) {
-    rows.chunks_exact_mut(bias.len().max(1)).for_each(|row| row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias));
+    /// Scores of the queries' places.
+    fn place(&mut self, call: &Call<'_>, first: usize, count: usize) {
+        let n = call.latents.offsets.len();
+        let size = call.queries.axes.last().map_or(0, |axis| axis.size);
+        let places: Vec<Vec<usize>> = (first..first + count).map(|query| call.queries.place(query).collect()).collect();
+        let follows = |one: &Vec<usize>, next: &Vec<usize>| match (one.split_first(), next.split_first()) {
+            (Some((one, rest)), Some((next, next_rest))) => one + 1 == *next && rest == next_rest,
+            _ => true,
+        };
+        let mut column = 0;
+        for places in places.chunk_by(follows) {
+            let (at, rest) = places[0].split_first().map_or((0, &[][..]), |(at, rest)| (*at, rest));
+            self.base.clone_from(&call.keys.constant);
+            for (scores, at) in call.keys.axes.iter().rev().skip(1).zip(rest) {
+                self.base.iter_mut().zip(&scores[at * n..(at + 1) * n]).for_each(|(base, score)| *base += score);
+            }
+            let along = call.keys.axes.last().map_or(&[][..], |scores| &scores[at..]);
+            place_columns(&mut self.shares, column, places.len(), &self.base, along, size);
+            column += places.len();
+        }
+        // Lanes without a query repeat what stood there before, which is of no consequence.
+    }
 }
