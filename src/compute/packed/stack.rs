@@ -6,7 +6,7 @@ use super::{Format, LeftFactor, ROWS};
 use crate::compute::normalise::Norm;
 
 /// Rows in one piece of work: whole blocks, so many that each panel of the right factor is read seldom.
-pub(super) const PIECE: usize = 4 * ROWS;
+pub(super) const PIECE: usize = 8 * ROWS;
 
 /// Rows in pieces, ready for products. Packing anew keeps the room.
 #[derive(Clone, Debug)]
