@@ -11,7 +11,9 @@ vectorised! {
     pub(super) fn scale_columns(panel: &mut [f32], factors: &Columns) {
         let factors = *factors;
         for row in panel.as_chunks_mut::<PANEL>().0 {
-            (0..PANEL).for_each(|lane| row[lane] *= factors[lane]);
+            for lane in 0..PANEL {
+                row[lane] *= factors[lane];
+            }
         }
     }
 }
@@ -21,7 +23,9 @@ vectorised! {
     pub(super) fn add_columns(panel: &mut [f32], factors: &Columns, other: &[f32], of_other: &Columns) {
         let (factors, of_other) = (*factors, *of_other);
         for (row, other) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(other.as_chunks::<PANEL>().0) {
-            (0..PANEL).for_each(|lane| row[lane] = row[lane] * factors[lane] + other[lane] * of_other[lane]);
+            for lane in 0..PANEL {
+                row[lane] = row[lane] * factors[lane] + other[lane] * of_other[lane];
+            }
         }
     }
 }

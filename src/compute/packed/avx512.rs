@@ -75,15 +75,22 @@ pub(super) fn multiply_bf16(tile: &Tile<'_>) {
 /// Units that are taken from a row at once.
 const UNITS: usize = 16;
 
-/// Puts the numbers of a whole block's rows side by side, as far as they fill vectors: how many units were put.
+/// Puts the numbers of so many rows side by side, times `scale`, as far as they fill vectors: how many units were put.
 #[target_feature(enable = "avx512f")]
 #[allow(unsafe_code)]
-pub(super) fn interleave_f32(rows: [&[f32]; ROWS], out: &mut [u32]) -> usize {
-    let units = rows.map(<[f32]>::len).into_iter().min().unwrap_or(0).min(out.len() / ROWS) / UNITS * UNITS;
+pub(super) fn interleave_f32<const R: usize>(rows: [&[f32]; R], scale: f32, out: &mut [u32]) -> usize {
+    let units = rows.map(<[f32]>::len).into_iter().min().unwrap_or(0).min(out.len() / R) / UNITS * UNITS;
+    let scale = _mm512_set1_ps(scale);
     for at in (0..units).step_by(UNITS) {
-        // SAFETY: each row has so many numbers from there on.
-        let vectors = rows.map(|row| unsafe { _mm512_loadu_si512(row.as_ptr().add(at).cast()) });
-        turn(vectors, &mut out[at * ROWS..(at + UNITS) * ROWS]);
+        let out = &mut out[at * R..(at + UNITS) * R];
+        for (group, rows) in rows.as_chunks::<4>().0.iter().enumerate() {
+            let mut vectors = [_mm512_setzero_si512(); 4];
+            for (vector, row) in vectors.iter_mut().zip(rows) {
+                // SAFETY: each row has so many numbers from there on.
+                *vector = _mm512_castps_si512(_mm512_mul_ps(unsafe { _mm512_loadu_ps(row.as_ptr().add(at)) }, scale));
+            }
+            turn::<R>(vectors, 4 * group, out);
+        }
     }
     units
 }
@@ -91,49 +98,54 @@ pub(super) fn interleave_f32(rows: [&[f32]; ROWS], out: &mut [u32]) -> usize {
 /// The same of pairs of numbers, rounded to bfloat16.
 #[target_feature(enable = "avx512f,avx512bf16")]
 #[allow(unsafe_code)]
-pub(super) fn interleave_bf16(rows: [&[f32]; ROWS], out: &mut [u32]) -> usize {
-    let units = (rows.map(<[f32]>::len).into_iter().min().unwrap_or(0) / 2).min(out.len() / ROWS) / UNITS * UNITS;
+pub(super) fn interleave_bf16<const R: usize>(rows: [&[f32]; R], scale: f32, out: &mut [u32]) -> usize {
+    let units = (rows.map(<[f32]>::len).into_iter().min().unwrap_or(0) / 2).min(out.len() / R) / UNITS * UNITS;
+    let scale = _mm512_set1_ps(scale);
     for at in (0..units).step_by(UNITS) {
-        let vectors = rows.map(|row| {
-            // SAFETY: each row has two numbers for each unit from there on.
-            let [first, second] = [0, UNITS].map(|more| unsafe { _mm512_loadu_ps(row.as_ptr().add(2 * at + more)) });
-            // SAFETY: both types are 512 bits of which every pattern is valid.
-            unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)) }
-        });
-        turn(vectors, &mut out[at * ROWS..(at + UNITS) * ROWS]);
+        let out = &mut out[at * R..(at + UNITS) * R];
+        for (group, rows) in rows.as_chunks::<4>().0.iter().enumerate() {
+            let mut vectors = [_mm512_setzero_si512(); 4];
+            for (vector, row) in vectors.iter_mut().zip(rows) {
+                // SAFETY: each row has two numbers for each unit from there on; all types are 512 bits of which every pattern is valid.
+                *vector = unsafe {
+                    let from = row.as_ptr().add(2 * at);
+                    let [first, second] = [_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(UNITS))];
+                    let both = _mm512_cvtne2ps_pbh(_mm512_mul_ps(second, scale), _mm512_mul_ps(first, scale));
+                    std::mem::transmute::<__m512bh, __m512i>(both)
+                };
+            }
+            turn::<R>(vectors, 4 * group, out);
+        }
     }
     units
 }
 
-/// Rows of [`UNITS`] units as units of [`ROWS`] rows.
+/// Four rows of [`UNITS`] units, the first of them row `first` of R, among units of R rows.
 #[target_feature(enable = "avx512f")]
 #[inline]
 #[allow(unsafe_code)]
-fn turn(rows: [__m512i; ROWS], out: &mut [u32]) {
-    assert_eq!(out.len(), UNITS * ROWS, "room for a block");
-    for (group, rows) in rows.as_chunks::<4>().0.iter().enumerate() {
-        let [a, b, c, d] = *rows;
-        let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
-        let (ab_high, cd_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
-        // Each quarter of vector j holds four rows of unit 4 · quarter + j.
-        let turned = [
-            _mm512_unpacklo_epi64(ab, cd),
-            _mm512_unpackhi_epi64(ab, cd),
-            _mm512_unpacklo_epi64(ab_high, cd_high),
-            _mm512_unpackhi_epi64(ab_high, cd_high),
+fn turn<const R: usize>([a, b, c, d]: [__m512i; 4], first: usize, out: &mut [u32]) {
+    assert!(out.len() == UNITS * R && first + 4 <= R, "room for a block");
+    let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+    let (ab_high, cd_high) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+    // Each quarter of vector j holds four rows of unit 4 · quarter + j.
+    let turned = [
+        _mm512_unpacklo_epi64(ab, cd),
+        _mm512_unpackhi_epi64(ab, cd),
+        _mm512_unpacklo_epi64(ab_high, cd_high),
+        _mm512_unpackhi_epi64(ab_high, cd_high),
+    ];
+    for (j, vector) in turned.into_iter().enumerate() {
+        let quarters = [
+            _mm512_extracti32x4_epi32::<0>(vector),
+            _mm512_extracti32x4_epi32::<1>(vector),
+            _mm512_extracti32x4_epi32::<2>(vector),
+            _mm512_extracti32x4_epi32::<3>(vector),
         ];
-        for (j, vector) in turned.into_iter().enumerate() {
-            let quarters = [
-                _mm512_extracti32x4_epi32::<0>(vector),
-                _mm512_extracti32x4_epi32::<1>(vector),
-                _mm512_extracti32x4_epi32::<2>(vector),
-                _mm512_extracti32x4_epi32::<3>(vector),
-            ];
-            for (quarter, of_four) in quarters.into_iter().enumerate() {
-                let at = (4 * quarter + j) * ROWS + 4 * group;
-                // SAFETY: four units of the UNITS · ROWS that are there.
-                unsafe { _mm_storeu_si128(out.as_mut_ptr().add(at).cast(), of_four) };
-            }
+        for (quarter, of_four) in quarters.into_iter().enumerate() {
+            let at = (4 * quarter + j) * R + first;
+            // SAFETY: four units of the UNITS · R that are there.
+            unsafe { _mm_storeu_si128(out.as_mut_ptr().add(at).cast(), of_four) };
         }
     }
 }

@@ -36,7 +36,10 @@ impl LeftFactor {
         for (block, out) in self.units.chunks_mut((ROWS * units).max(1)).enumerate() {
             let values = &values[block * ROWS * stride..];
             let rows = out.len() / units;
-            let done = if rows == ROWS { interleave_by_vectors(values, stride, depth, self.format, out) } else { 0 };
+            let done = match rows {
+                ROWS => interleave_by_vectors::<ROWS>(values, stride, depth, 1.0, self.format, out),
+                _ => 0,
+            };
             let (numbers, out) = (self.format.numbers(done), &mut out[done * rows..]);
             match self.format {
                 Format::F32 => interleave(&values[numbers..], stride, depth - numbers, out),
@@ -55,20 +58,7 @@ impl LeftFactor {
         let units = self.depth();
         for (block, out) in self.units.chunks_mut((ROWS * units).max(1)).enumerate() {
             let rows = out.len() / units;
-            let row = |number: usize| {
-                let from = number * stride + block * ROWS;
-                values.get(from..from + rows).filter(|_| number < depth)
-            };
-            for (unit, out) in out.chunks_exact_mut(rows).enumerate() {
-                match (self.format, row(unit), row(2 * unit), row(2 * unit + 1)) {
-                    (Format::F32, Some(row), ..) => out.iter_mut().zip(row).for_each(|(out, x)| *out = x.to_bits()),
-                    (Format::Bf16, _, Some(first), Some(second)) => {
-                        out.iter_mut().zip(first.iter().zip(second)).for_each(|(out, (a, b))| *out = pair(*a, *b));
-                    }
-                    (Format::Bf16, _, Some(first), None) => out.iter_mut().zip(first).for_each(|(out, a)| *out = pair(*a, 0.0)),
-                    _ => out.fill(0),
-                }
-            }
+            put_transposed(&values[(block * ROWS).min(values.len())..], rows, depth, stride, self.format, out);
         }
     }
 
@@ -149,25 +139,57 @@ impl LeftFactor {
     }
 }
 
-/// The rows of a whole block side by side, as far as this processor has instructions for it: how many units were put.
+/// R rows side by side, times `scale`, as far as this processor has instructions for it: how many units were put.
 #[allow(unsafe_code)]
-fn interleave_by_vectors(values: &[f32], stride: usize, depth: usize, format: Format, out: &mut [u32]) -> usize {
+pub(super) fn interleave_by_vectors<const R: usize>(
+    values: &[f32],
+    stride: usize,
+    depth: usize,
+    scale: f32,
+    format: Format,
+    out: &mut [u32],
+) -> usize {
     #[cfg(target_arch = "x86_64")]
     {
-        let rows = || std::array::from_fn(|row| &values[row * stride..row * stride + depth]);
+        let rows = || -> [&[f32]; R] { std::array::from_fn(|row| &values[row * stride..row * stride + depth]) };
         match format {
             // SAFETY: the processor is asked for these instructions.
             Format::F32 if std::arch::is_x86_feature_detected!("avx512f") => {
-                return unsafe { avx512::interleave_f32(rows(), out) };
+                return unsafe { avx512::interleave_f32(rows(), scale, out) };
             }
             // SAFETY: as above.
-            Format::Bf16 if multiplies_bf16() => return unsafe { avx512::interleave_bf16(rows(), out) },
+            Format::Bf16 if multiplies_bf16() => return unsafe { avx512::interleave_bf16(rows(), scale, out) },
             _ => {}
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (values, stride, depth, format, out);
+    let _ = (values, stride, depth, scale, format, out);
     0
+}
+
+vectorised! {
+    /// `depth` rows of as many numbers as a block has rows, as its units.
+    fn put_transposed(values: &[f32], rows: usize, depth: usize, stride: usize, format: Format, out: &mut [u32]) {
+        let row = |number: usize| if number < depth { &values[number * stride..number * stride + rows] } else { &[] };
+        for (unit, out) in out.chunks_exact_mut(rows).enumerate() {
+            match format {
+                Format::F32 => out.iter_mut().zip(row(unit)).for_each(|(out, x)| *out = x.to_bits()),
+                Format::Bf16 => {
+                    let (first, second) = (row(2 * unit), row(2 * unit + 1));
+                    if second.is_empty() {
+                        out.iter_mut().zip(first).for_each(|(out, a)| *out = pair(*a, 0.0));
+                    } else if rows == ROWS {
+                        // A number of rows that the compiler knows.
+                        for row in 0..ROWS {
+                            out[row] = pair(first[row], second[row]);
+                        }
+                    } else {
+                        out.iter_mut().zip(first.iter().zip(second)).for_each(|(out, (a, b))| *out = pair(*a, *b));
+                    }
+                }
+            }
+        }
+    }
 }
 
 vectorised! {

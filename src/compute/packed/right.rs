@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{DEPTH, Format, LeftFactor, LeftStack, PANEL, ROWS, pair, stack::PIECE, tile::Tile};
+use super::{DEPTH, Format, LeftFactor, LeftStack, PANEL, ROWS, left::interleave_by_vectors, pair, stack::PIECE, tile::Tile};
 #[cfg(target_arch = "x86_64")]
 use super::{avx512, multiplies_bf16};
 use crate::compute::{gelu_in_place, vectorise::vectorised};
@@ -254,9 +254,26 @@ vectorised! {
     }
 }
 
+/// `columns` rows of `depth` numbers, `stride` apart, times `scale`, as the columns of a panel.
+pub(in crate::compute) fn pack_transposed(
+    values: &[f32],
+    columns: usize,
+    depth: usize,
+    stride: usize,
+    scale: f32,
+    format: Format,
+    out: &mut [u32],
+) {
+    let done = if columns == PANEL { interleave_by_vectors::<PANEL>(values, stride, depth, scale, format, out) } else { 0 };
+    let numbers = format.numbers(done);
+    if numbers < depth {
+        put_columns(&values[numbers..], columns, depth - numbers, stride, scale, format, &mut out[done * PANEL..]);
+    }
+}
+
 vectorised! {
-    /// `columns` rows of `depth` numbers, `stride` apart, times `scale`, as the columns of a panel.
-    pub(in crate::compute) fn pack_transposed(
+    /// The same by single numbers.
+    fn put_columns(
         values: &[f32],
         columns: usize,
         depth: usize,
@@ -286,31 +303,29 @@ vectorised! {
 }
 
 /// A panel of units of float32 numbers as one of pairs rounded to bfloat16, in place. A number that is lacking at the end is zero.
-#[allow(unsafe_code)]
 pub(in crate::compute) fn pack_pairs(units: &mut [u32]) -> &mut [u32] {
-    let rows = units.len() / PANEL;
-    if !rows.is_multiple_of(2) {
-        // The row behind the last pair's first stays free for what it lacks.
-        return pack_odd_pairs(units);
-    }
-    #[cfg(target_arch = "x86_64")]
-    if multiplies_bf16() {
-        // SAFETY: the processor was just asked for these instructions.
-        unsafe { avx512::pair_rows(units) };
-        return &mut units[..rows / 2 * PANEL];
-    }
-    pack_odd_pairs(units)
-}
-
-fn pack_odd_pairs(units: &mut [u32]) -> &mut [u32] {
     let pairs = (units.len() / PANEL).div_ceil(2);
-    for at in 0..pairs {
+    // What is written lies before all that is still to be read.
+    for at in pair_by_vectors(units)..pairs {
         for column in 0..PANEL {
             let number = |row: usize| units.get(row * PANEL + column).map_or(0.0, |&bits| f32::from_bits(bits));
             units[at * PANEL + column] = pair(number(2 * at), number(2 * at + 1));
         }
     }
     &mut units[..pairs * PANEL]
+}
+
+/// The same of whole pairs, as far as this processor has instructions for it: how many rows of pairs were put.
+#[allow(unsafe_code)]
+fn pair_by_vectors(units: &mut [u32]) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if multiplies_bf16() {
+        // SAFETY: the processor was just asked for these instructions.
+        unsafe { avx512::pair_rows(units) };
+        return units.len() / (2 * PANEL);
+    }
+    let _ = units;
+    0
 }
 
 #[cfg(test)]
