@@ -219,7 +219,7 @@ impl<'a> Piece<'a> {
 
     /// The rows over the inputs of a tile.
     fn tile(&mut self, inputs: Range<usize>, sums: &mut [Sums]) {
-        let runs = runs(&self.keys.axes, inputs.clone());
+        let runs = runs(self.keys.axes, inputs.clone());
         let scales = &self.keys.scales[inputs.clone()];
         self.features.iter_mut().for_each(|features| features.take(inputs.clone()));
         self.scores.resize(inputs.len() * PANEL, 0.0);
