@@ -66,7 +66,8 @@ mod tests {
         let error = |of: &Tensor| number(loss.error(&silent, of).unwrap());
         assert!(error(&(&own * 0.1).unwrap()) > 0.05 * error(&own) && error(&silent) == 0.0, "a hundredth of the power");
         let softer = number(loss.spectral_distance(&(&own * 0.1).unwrap(), &own).unwrap());
-        assert!((softer - 2.0).abs() < 0.1, "20 dB are two powers of ten: {softer}");
+        // 20 dB are two powers of ten, less what both lose below the level of silence.
+        assert!((1.8..2.01).contains(&softer), "{softer}");
         assert_eq!(
             number(loss.spectral_distance(&own.narrow(1, 0, 100).unwrap(), &own.narrow(1, 0, 100).unwrap()).unwrap()),
             0.0
