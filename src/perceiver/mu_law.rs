@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 pub(crate) struct MuLaw(f64);
 
 impl MuLaw {
+    /// The law of `mu`; 255 is that of telephony.
+    ///
     /// # Errors
     /// For a µ that is no positive number.
     pub(crate) fn new(mu: f64) -> Result<Self> {

@@ -264,40 +264,28 @@ pub(in crate::compute) fn pack_transposed(
     format: Format,
     out: &mut [u32],
 ) {
+    // So many units of a panel stay in the nearest cache until all columns are there.
+    const AT_ONCE: usize = 64;
     let done = if columns == PANEL { interleave_by_vectors::<PANEL>(values, stride, depth, scale, format, out) } else { 0 };
-    let numbers = format.numbers(done);
-    if numbers < depth {
-        put_columns(&values[numbers..], columns, depth - numbers, stride, scale, format, &mut out[done * PANEL..]);
+    for (number, out) in out[done * PANEL..].chunks_mut(AT_ONCE * PANEL).enumerate() {
+        let from = format.numbers(done + number * AT_ONCE);
+        let numbers = from..depth.min(from + format.numbers(AT_ONCE));
+        for (column, row) in values.chunks(stride.max(1)).take(columns).enumerate() {
+            put_column(&row[numbers.clone()], column, scale, format, out);
+        }
     }
 }
 
 vectorised! {
-    /// The same by single numbers.
-    fn put_columns(
-        values: &[f32],
-        columns: usize,
-        depth: usize,
-        stride: usize,
-        scale: f32,
-        format: Format,
-        out: &mut [u32],
-    ) {
-        // So many units of a panel stay in the nearest cache until all columns are there.
-        const AT_ONCE: usize = 64;
-        let numbers = if format == Format::F32 { AT_ONCE } else { 2 * AT_ONCE };
-        for (number, out) in out.chunks_mut(AT_ONCE * PANEL).enumerate() {
-            let from = number * numbers;
-            for column in 0..columns {
-                let row = &values[column * stride + from..column * stride + depth.min(from + numbers)];
-                let units = out.chunks_exact_mut(PANEL);
-                match format {
-                    Format::F32 => units.zip(row).for_each(|(out, x)| out[column] = (x * scale).to_bits()),
-                    Format::Bf16 => units.zip(row.chunks(2)).for_each(|(out, both)| {
-                        let second = both.get(1).copied().unwrap_or(0.0);
-                        out[column] = pair(both[0] * scale, second * scale);
-                    }),
-                }
-            }
+    /// The numbers of one column of a panel, times `scale`.
+    fn put_column(numbers: &[f32], column: usize, scale: f32, format: Format, out: &mut [u32]) {
+        let units = out.chunks_exact_mut(PANEL);
+        match format {
+            Format::F32 => units.zip(numbers).for_each(|(out, x)| out[column] = (x * scale).to_bits()),
+            Format::Bf16 => units.zip(numbers.chunks(2)).for_each(|(out, both)| {
+                let second = both.get(1).copied().unwrap_or(0.0);
+                out[column] = pair(both[0] * scale, second * scale);
+            }),
         }
     }
 }

@@ -60,11 +60,11 @@ impl VideoProfile {
                 Ok(search.token_matches(&pairs)?)
             };
             measures.push(grouped(matches(&images, &next)?)?);
-            let frames = |of: &dyn Fn(usize) -> usize| -> Result<Tensor> {
-                let numbers: Vec<u32> = (0..times).map(|token| of(token * self.frames).min(t - 1) as u32).collect();
+            let frames = |ahead: usize| -> Result<Tensor> {
+                let numbers: Vec<u32> = (0..times).map(|token| (token * self.frames + ahead).min(t - 1) as u32).collect();
                 Ok(images.index_select(&Tensor::new(numbers, images.device())?, 1)?)
             };
-            let far = matches(&frames(&|first| first)?, &frames(&|first| first + self.frames)?)?;
+            let far = matches(&frames(0)?, &frames(self.frames)?)?;
             measures.push(far.reshape((b, times, rows, columns, ()))?);
         }
         if self.activity {
