@@ -231,8 +231,7 @@ pub struct MultimodalConfig {
     /// Places on the sound's axis at the highest frequency's Nyquist rate; none for its samples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_resolution: Option<usize>,
-    /// µ of the µ-law (ITU-T G.711) on whose scale samples are features and answers of the sound are given by the last layer; none for samples
-    /// as they are.
+    /// µ of the µ-law (ITU-T G.711) on whose scale samples are features; none for samples as they are. The sound that is answered is linear.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mu_law: Option<f64>,
     /// Fourier bands of each axis of the video.

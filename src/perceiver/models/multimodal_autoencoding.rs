@@ -18,7 +18,6 @@ use crate::{
             BasicDecoder, BasicDecoderOptions, BasicVideoAutoencodingDecoder, ClassificationDecoder, Decoded, ModalityDecoder,
             MultimodalDecoder, Points,
         },
-        mu_law::MuLaw,
         postprocess::{
             AudioPostprocessor, ClassificationPostprocessor, ModalityPostprocessor, MultimodalPostprocessor,
             ProjectionPostprocessor, VideoPatches,
@@ -63,7 +62,6 @@ pub struct PerceiverForMultimodalAutoencoding {
     output_shape: [usize; 3],
     /// Where a query stands for more than one pixel.
     patches: Option<VideoPatches>,
-    mu_law: Option<MuLaw>,
     preprocessor: MultimodalPreprocessor,
     perceiver: PerceiverModel,
     decoder: MultimodalDecoder,
@@ -86,7 +84,6 @@ impl PerceiverForMultimodalAutoencoding {
             num_labels: config.num_labels(),
             output_shape: output_grid(config)?,
             patches: patches(config)?,
-            mu_law: config.multimodal.mu_law.map(MuLaw::new).transpose()?,
             perceiver: PerceiverModel::behind(config, preprocessor.num_channels(), &weights)?,
             decoder: decoder(config, &weights.pp("decoder"))?,
             postprocessor: postprocessor(config, &weights.pp("output_postprocessor"))?,
@@ -155,15 +152,6 @@ impl PerceiverForMultimodalAutoencoding {
     pub fn decode(&self, z: &Tensor, points: &Points, keep: bool) -> Result<Decoded<BTreeMap<String, Tensor>>> {
         let z = &z.to_dtype(DType::F32)?;
         self.decoder.check(points)?;
-        let mut decoded = self.answer_pixels(z, points, keep)?;
-        if let (Some(law), Some(samples)) = (self.mu_law, decoded.logits.get_mut(AUDIO)) {
-            *samples = law.expand(samples)?;
-        }
-        Ok(decoded)
-    }
-
-    /// The same, with sound on the scale of its last layer.
-    fn answer_pixels(&self, z: &Tensor, points: &Points, keep: bool) -> Result<Decoded<BTreeMap<String, Tensor>>> {
         let Some(patches) = &self.patches else { return self.answer(z, points, keep) };
         // Of several pixels that one query answers it is asked once.
         let asked = points.get(IMAGE).map(|pixels| patches.ask(pixels)).transpose()?;
