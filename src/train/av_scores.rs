@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
     Care, LabelScore,
-    log_spectrum::{Spectra, Spectrogram, log_spectral_distance, mean_spectrum},
+    log_spectrum::{SpectralDistance, SpectralDistances},
     ssim::structural_similarity,
 };
 use crate::{
@@ -40,12 +40,8 @@ pub struct AvScores {
     pub audio_power: f64,
     /// The mean structural similarity of the pictures' brightness (SSIM), 1 where they are the same.
     pub video_ssim: f64,
-    /// The mean log-spectral distance of the sound in dB, below which all of −80 dB and less counts alike.
-    pub log_spectral_distance: f64,
-    /// That of silence.
-    pub silence_distance: f64,
-    /// That of a sound that always has the mean spectrum of these very windows.
-    pub mean_spectrum_distance: f64,
+    /// Of the sound.
+    pub spectral_distance: SpectralDistance,
 }
 
 impl AvScores {
@@ -63,8 +59,7 @@ impl AvScores {
         let mut labels: Vec<JudgedLabel> = classes.iter().map(judged).collect();
         let (mut video_mse, mut audio_mse, mut audio_power, mut video_ssim) = (0.0, 0.0, 0.0, 0.0);
         let shape = model.preprocessor(Framing::default()).shape();
-        let spectra = Spectra::new(shape.sample_rate, shape.samples());
-        let (mut own, mut reconstructed) = (Spectrogram::new(), Spectrogram::new());
+        let mut spectral_distances = SpectralDistances::new(shape.sample_rate, shape.samples());
         let count = numbers.end.saturating_sub(numbers.start);
         for start in (numbers.start..numbers.end).step_by(batch.max(1)) {
             let made: Vec<FaultyWindow> =
@@ -90,21 +85,17 @@ impl AvScores {
                 let power: f64 = window.samples.iter().map(|&sample| f64::from(sample).powi(2)).sum();
                 audio_power += power / window.samples.len() as f64;
                 video_ssim += similarity(window, &video[at]);
-                own.extend(spectra.of(&window.samples));
-                reconstructed.extend(spectra.of(&audio[at]));
+                spectral_distances.add(&window.samples, &audio[at]);
             }
         }
         let mean = |sum: f64| sum / count.max(1) as f64;
-        let constant = |spectrum: &Vec<f32>| log_spectral_distance(own.iter().map(|own| (own, spectrum)));
         Ok(Self {
             labels,
             video_mse: mean(video_mse),
             audio_mse: mean(audio_mse),
             audio_power: mean(audio_power),
             video_ssim: mean(video_ssim),
-            log_spectral_distance: log_spectral_distance(own.iter().zip(&reconstructed)),
-            silence_distance: constant(&spectra.silence()),
-            mean_spectrum_distance: constant(&mean_spectrum(&own)),
+            spectral_distance: spectral_distances.mean(),
         })
     }
 

@@ -1,26 +1,83 @@
 //! How far two sounds are apart as one hears them: their spectra in dB.
 
-use std::f64::consts::TAU;
+use std::{f64::consts::TAU, fmt};
+
+use serde::Serialize;
 
 /// A spectrum is of this many milliseconds, and the next begins after half of it.
 const MILLISECONDS: usize = 32;
 /// Below this level, in dB of a sine of full scale, all is silence.
 const SILENCE: f64 = -80.0;
 
+/// Mean log-spectral distances in dB, below which all of −80 dB and less counts alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct SpectralDistance {
+    /// Of the sounds that were made to their own.
+    pub model: f64,
+    /// Of silence.
+    pub silence: f64,
+    /// Of a sound that always has the mean spectrum of these very sounds.
+    pub mean_spectrum: f64,
+}
+
+impl fmt::Display for SpectralDistance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, silence, mean_spectrum } = self;
+        write!(f, "log-spectral distance {model:.2} dB (silence {silence:.2} dB, mean spectrum {mean_spectrum:.2} dB)")
+    }
+}
+
+/// Sounds beside what a model made of them, gathered one by one.
+#[derive(Clone, Debug)]
+pub struct SpectralDistances {
+    spectra: Spectra,
+    own: Spectrogram,
+    made: Spectrogram,
+}
+
+impl SpectralDistances {
+    /// Of sounds of `rate` samples a second, each of no fewer than `samples`.
+    pub fn new(rate: u32, samples: usize) -> Self {
+        Self { spectra: Spectra::new(rate, samples), own: Spectrogram::new(), made: Spectrogram::new() }
+    }
+
+    /// Adds a sound and what was made of it, of the same length.
+    pub fn add(&mut self, own: &[f32], made: &[f32]) {
+        self.own.extend(self.spectra.of(own));
+        self.made.extend(self.spectra.of(made));
+    }
+
+    /// Adds all that `others` gathered of sounds of the same rate.
+    pub fn append(&mut self, others: &Self) {
+        self.own.extend_from_slice(&others.own);
+        self.made.extend_from_slice(&others.made);
+    }
+
+    /// Over all spectra together; zeros of no sound.
+    pub fn mean(&self) -> SpectralDistance {
+        let constant = |spectrum: &Vec<f32>| log_spectral_distance(self.own.iter().map(|own| (own, spectrum)));
+        SpectralDistance {
+            model: log_spectral_distance(self.own.iter().zip(&self.made)),
+            silence: constant(&self.spectra.silence()),
+            mean_spectrum: constant(&mean_spectrum(&self.own)),
+        }
+    }
+}
+
 /// Makes spectra of sound of one rate.
 #[derive(Clone, Debug)]
-pub(super) struct Spectra {
+struct Spectra {
     window: Vec<f64>,
     /// Cosine and sine of a turn, as long as the window.
     turn: Vec<(f64, f64)>,
 }
 
 /// Spectra that follow each other, each from 0 Hz to half the rate, in dB of a sine of full scale.
-pub(super) type Spectrogram = Vec<Vec<f32>>;
+type Spectrogram = Vec<Vec<f32>>;
 
 impl Spectra {
     /// Of `rate` samples a second, in sounds of no fewer than `samples`.
-    pub(super) fn new(rate: u32, samples: usize) -> Self {
+    fn new(rate: u32, samples: usize) -> Self {
         let length = (rate as usize * MILLISECONDS / 1000).clamp(2, samples.max(2));
         let angle = |at: usize| TAU * at as f64 / length as f64;
         let turn: Vec<(f64, f64)> = (0..length).map(|at| (angle(at).cos(), angle(at).sin())).collect();
@@ -28,13 +85,13 @@ impl Spectra {
     }
 
     /// The spectra of a sound.
-    pub(super) fn of(&self, samples: &[f32]) -> Spectrogram {
+    fn of(&self, samples: &[f32]) -> Spectrogram {
         let length = self.window.len();
         samples.windows(length).step_by(length / 2).map(|samples| self.spectrum(samples)).collect()
     }
 
     /// The spectrum of silence.
-    pub(super) fn silence(&self) -> Vec<f32> {
+    fn silence(&self) -> Vec<f32> {
         vec![SILENCE as f32; self.window.len() / 2 + 1]
     }
 
@@ -58,7 +115,7 @@ impl Spectra {
 }
 
 /// The log-spectral distance in dB: of each pair of spectra the root of the mean squared difference, and of these the mean.
-pub(super) fn log_spectral_distance<'a>(pairs: impl IntoIterator<Item = (&'a Vec<f32>, &'a Vec<f32>)>) -> f64 {
+fn log_spectral_distance<'a>(pairs: impl IntoIterator<Item = (&'a Vec<f32>, &'a Vec<f32>)>) -> f64 {
     let (mut sum, mut count) = (0.0, 0u32);
     for (a, b) in pairs {
         let squares: f64 = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum();
@@ -69,7 +126,7 @@ pub(super) fn log_spectral_distance<'a>(pairs: impl IntoIterator<Item = (&'a Vec
 }
 
 /// The mean of spectra, bin by bin; empty of none.
-pub(super) fn mean_spectrum<'a>(spectra: impl IntoIterator<Item = &'a Vec<f32>>) -> Vec<f32> {
+fn mean_spectrum<'a>(spectra: impl IntoIterator<Item = &'a Vec<f32>>) -> Vec<f32> {
     let (mut sums, mut count): (Vec<f64>, f64) = (Vec::new(), 0.0);
     for spectrum in spectra {
         sums.resize(spectrum.len(), 0.0);
@@ -105,5 +162,19 @@ mod tests {
         assert!((log_spectral_distance(loud.iter().zip(&soft)) - 10.0).abs() < 0.1);
         assert_eq!(log_spectral_distance(loud.iter().zip(&loud)), 0.0);
         assert_eq!(mean_spectrum(&vec![vec![-10.0, -20.0], vec![-30.0, -20.0]]), [-20.0, -20.0]);
+    }
+
+    #[test]
+    fn what_is_made_is_measured_beside_silence_and_the_mean_spectrum() {
+        let mut distances = SpectralDistances::new(8000, 1024);
+        assert_eq!(distances.mean(), SpectralDistance::default());
+        distances.add(&sine(1.0), &sine(1.0));
+        let mut others = SpectralDistances::new(8000, 1024);
+        others.add(&sine(0.1), &sine(1.0));
+        distances.append(&others);
+        let mean = distances.mean();
+        // The spectra of one sound are all alike: of two of them, 20 dB apart in the bins above silence, the mean lies between.
+        assert!(mean.model > 0.0 && mean.silence > mean.model, "{mean:?}");
+        assert!((mean.mean_spectrum - mean.model).abs() < 0.01, "half as far from both: {mean:?}");
     }
 }

@@ -30,6 +30,7 @@ pub use examples::{Example, Examples, ReadExamples};
 pub use flow::{FlowBatch, FlowTask, FlowTrainer};
 pub use label_score::{Care, LabelScore};
 pub use labelled_files::LabelledFiles;
+pub use log_spectrum::{SpectralDistance, SpectralDistances};
 pub use optimiser::{AdamW, AdamWOptions};
 pub use pairs::{FlowPair, FlowPairs};
 pub use schedule::Schedule;

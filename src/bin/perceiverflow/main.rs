@@ -45,6 +45,11 @@ use std::{num::NonZeroUsize, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use perceiverflow::{Error, Result, compute::Threads};
 
+/// A call of a model takes and gives back tensors of many megabytes. The C library asks the system for each of them anew, page by page, which
+/// takes as long as half of a small model's cross-attention.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Perceiver IO models on video files, pictures and text.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, arg_required_else_help = true)]

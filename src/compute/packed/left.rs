@@ -32,19 +32,9 @@ impl LeftFactor {
     pub fn pack(&mut self, values: &[f32], rows: usize, depth: usize, stride: usize) {
         assert!(rows == 0 || (rows - 1) * stride + depth <= values.len(), "{rows} rows of {depth} numbers");
         self.resize(rows, depth);
-        let units = self.depth();
-        for (block, out) in self.units.chunks_mut((ROWS * units).max(1)).enumerate() {
-            let values = &values[block * ROWS * stride..];
-            let rows = out.len() / units;
-            let done = match rows {
-                ROWS => interleave_by_vectors::<ROWS>(values, stride, depth, 1.0, self.format, out),
-                _ => 0,
-            };
-            let (numbers, out) = (self.format.numbers(done), &mut out[done * rows..]);
-            match self.format {
-                Format::F32 => interleave(&values[numbers..], stride, depth - numbers, out),
-                Format::Bf16 => interleave_pairs(&values[numbers..], stride, depth - numbers, out),
-            }
+        let format = self.format;
+        for (block, out) in self.blocks_mut().enumerate() {
+            pack_block(&values[block * ROWS * stride..], depth, stride, format, out);
         }
     }
 
@@ -77,7 +67,8 @@ impl LeftFactor {
         self.times(right.units(), 0..self.rows, out, add);
     }
 
-    fn resize(&mut self, rows: usize, depth: usize) {
+    /// Room for so many rows of so many numbers.
+    pub(super) fn resize(&mut self, rows: usize, depth: usize) {
         (self.rows, self.depth, self.is_upper) = (rows, depth, false);
         self.units.resize(rows * self.format.units(depth), 0);
     }
@@ -131,11 +122,31 @@ impl LeftFactor {
         self.depth
     }
 
+    /// The units of each block, one after the other.
+    pub(super) fn blocks_mut(&mut self) -> impl Iterator<Item = &mut [u32]> {
+        let units = self.depth();
+        self.units.chunks_mut((ROWS * units).max(1))
+    }
+
     /// Rows and units of a block.
     pub(super) fn block(&self, number: usize) -> (usize, &[u32]) {
         let rows = ROWS.min(self.rows - number * ROWS);
         let from = number * ROWS * self.depth();
         (rows, &self.units[from..from + rows * self.depth()])
+    }
+}
+
+/// The rows of a block, each of `depth` numbers and `stride` behind the one before.
+pub(super) fn pack_block(values: &[f32], depth: usize, stride: usize, format: Format, out: &mut [u32]) {
+    let rows = out.len() / format.units(depth).max(1);
+    let done = match rows {
+        ROWS => interleave_by_vectors::<ROWS>(values, stride, depth, 1.0, format, out),
+        _ => 0,
+    };
+    let (numbers, out) = (format.numbers(done), &mut out[done * rows..]);
+    match format {
+        Format::F32 => interleave(&values[numbers..], stride, depth - numbers, out),
+        Format::Bf16 => interleave_pairs(&values[numbers..], stride, depth - numbers, out),
     }
 }
 

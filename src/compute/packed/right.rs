@@ -8,7 +8,7 @@ use super::{avx512, multiplies_bf16};
 use crate::compute::{gelu_in_place, vectorise::vectorised};
 
 /// Panels of columns in one piece of work at most: few enough for every core to have some.
-const PANELS: usize = 8;
+const PANELS: usize = 2;
 /// Units that stay in the second-level cache beside the rows that pass by: 1 MiB.
 const KEPT: usize = 1 << 18;
 
@@ -180,11 +180,12 @@ impl RightFactor {
     unsafe fn multiply_panels(&self, left: &LeftFactor, panels: std::ops::Range<usize>, out: *mut f32, stride: usize, add: bool) {
         assert!(left.format() == self.format && left.inner() == self.depth, "factors of other shapes or formats");
         let units = self.format.units(self.depth);
+        let at_once = units.div_ceil(units.div_ceil(DEPTH).max(1)).max(1);
         let first = panels.start;
         for panel in panels {
             let columns = PANEL.min(self.columns - panel * PANEL);
-            for from in (0..units.max(1)).step_by(DEPTH) {
-                let depth = DEPTH.min(units - from);
+            for from in (0..units.max(1)).step_by(at_once) {
+                let depth = at_once.min(units - from);
                 let right = &self.units[(panel * units + from) * PANEL..(panel * units + from + depth) * PANEL];
                 for block in 0..left.rows().div_ceil(ROWS) {
                     let (rows, units) = left.block(block);

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Format, LeftFactor, ROWS};
+use super::{Format, LeftFactor, ROWS, left::pack_block};
 use crate::compute::normalise::Norm;
 
 /// Rows in one piece of work: whole blocks, so many that each panel of the right factor is read seldom.
@@ -13,14 +13,7 @@ pub(super) const PIECE: usize = 8 * ROWS;
 pub struct LeftStack {
     format: Format,
     rows: usize,
-    pieces: Vec<Piece>,
-}
-
-#[derive(Clone, Debug)]
-struct Piece {
-    packed: LeftFactor,
-    /// Its rows behind their norm, if they have one.
-    normed: Vec<f32>,
+    pieces: Vec<LeftFactor>,
 }
 
 impl LeftStack {
@@ -36,19 +29,25 @@ impl LeftStack {
     pub fn pack(&mut self, values: &[f32], depth: usize, norm: Option<Norm<'_>>) {
         assert!(values.len().is_multiple_of(depth.max(1)), "{} numbers in rows of {depth}", values.len());
         self.rows = values.len() / depth.max(1);
-        let none = || Piece { packed: LeftFactor::new(self.format), normed: Vec::new() };
-        self.pieces.resize_with(self.rows.div_ceil(PIECE), none);
-        self.pieces.par_iter_mut().zip(values.par_chunks((PIECE * depth).max(1))).for_each(|(piece, values)| {
+        let format = self.format;
+        self.pieces.resize_with(self.rows.div_ceil(PIECE), || LeftFactor::new(format));
+        for (number, piece) in self.pieces.iter_mut().enumerate() {
+            piece.resize(PIECE.min(self.rows - number * PIECE), depth);
+        }
+        // A piece is of whole blocks, so blocks follow each other as rows do.
+        let blocks: Vec<&mut [u32]> = self.pieces.iter_mut().flat_map(LeftFactor::blocks_mut).collect();
+        let rows = values.par_chunks((ROWS * depth).max(1));
+        blocks.into_par_iter().zip(rows).for_each_init(Vec::new, |normed, (block, values)| {
             let values = match norm {
                 Some(norm) => {
-                    piece.normed.clear();
-                    piece.normed.extend_from_slice(values);
-                    piece.normed.chunks_exact_mut(depth).for_each(|row| norm.apply(row));
-                    &piece.normed
+                    normed.clear();
+                    normed.extend_from_slice(values);
+                    normed.chunks_exact_mut(depth).for_each(|row| norm.apply(row));
+                    &normed[..]
                 }
                 None => values,
             };
-            piece.packed.pack(values, values.len() / depth, depth, depth);
+            pack_block(values, depth, depth, format, block);
         });
     }
 
@@ -64,6 +63,6 @@ impl LeftStack {
 
     /// The piece that begins with row `number` · [`PIECE`].
     pub(super) fn piece(&self, number: usize) -> &LeftFactor {
-        &self.pieces[number].packed
+        &self.pieces[number]
     }
 }

@@ -41,6 +41,7 @@ mod sight;
 mod voices;
 mod windows;
 
+pub use distortion::is_silent;
 pub use windows::{FaultyWindow, FaultyWindows, Material};
 
 use std::fmt;
@@ -127,6 +128,11 @@ impl Fault {
     pub fn is_content(self) -> bool {
         use Fault::{Cut, Fade, OtherSound, Pan, Speech, StaticShot, Zoom};
         matches!(self, Cut | Fade | Pan | Zoom | StaticShot | Speech | OtherSound)
+    }
+
+    /// Whether it says what the sound is of, which is known of recordings alone and cannot be put on.
+    pub fn is_of_material(self) -> bool {
+        matches!(self, Self::Speech | Self::OtherSound)
     }
 
     /// Whether it is one of the sound.

@@ -216,6 +216,14 @@ impl FaultyWindows {
         if rng.random_bool(0.18) && distortion::dropout(rng, &mut sound, rate) {
             faults.insert(Fault::Dropout);
         }
+        if distortion::is_silent(&sound) {
+            // A recording's own pause, which is no less a silence.
+            for content in [Fault::Speech, Fault::OtherSound] {
+                faults.remove(&content);
+                unknown.remove(&content);
+            }
+            faults.insert(Fault::Silence);
+        }
         sound
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 use clap::Args;
 use perceiverflow::{
     Result,
-    scene::faults::FaultyWindows,
+    scene::faults::{Fault, FaultyWindows},
     tasks::{Autoencode, Framing},
     train::{AvScores, LabelScore},
 };
@@ -22,13 +22,14 @@ use crate::{model::ModelArguments, output, train::Materials};
 
 /// Measure a multimodal model on generated windows whose labels are known.
 ///
-/// For each label: precision, recall and F1 at the model's own threshold, and average precision. Over all windows: of the reconstructed
+/// For each label: precision, recall and F1 at the model's own threshold, and average precision; their means are of the labels that are put
+/// on, which `speech` and `other-sound` are not. Over all windows: of the reconstructed
 /// video the peak signal-to-noise ratio (PSNR) and the structural similarity (SSIM), of the sound the signal-to-noise ratio (SNR), which is
 /// 0 dB for silence, and the log-spectral distance, beside that of silence and of the mean spectrum. Beside black, freeze and silence stands
 /// what blackdetect, freezedetect and silencedetect of the program ffmpeg say of the same windows, where it is installed.
 ///
-/// With files, these are taken for clean, and what the model finds wrong with them is counted, apart from a last window that is not whole;
-/// with PSNR and SNR of what it reconstructs of them.
+/// With files, these are taken for clean, and what the model finds wrong with them is counted, apart from true silences and a last window that is
+/// not whole; with PSNR and SNR of what it reconstructs of them.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -130,10 +131,12 @@ impl Peer {
 }
 
 impl Report<'_> {
-    /// The mean of a measure over the labels that some window has.
+    /// The mean of a measure over the labels that are put on and that some window has.
     fn mean(&self, of: fn(&LabelScore) -> f64) -> f64 {
-        let known: Vec<f64> = self.labels.iter().filter(|(_, score)| score.positives > 0).map(|(_, score)| of(score)).collect();
-        known.iter().sum::<f64>() / known.len().max(1) as f64
+        let is_put_on = |name: &str| Fault::named(name).is_none_or(|fault| !fault.is_of_material());
+        let judged = self.labels.iter().filter(|(name, score)| score.positives > 0 && is_put_on(name));
+        let measures: Vec<f64> = judged.map(|(_, score)| of(score)).collect();
+        measures.iter().sum::<f64>() / measures.len().max(1) as f64
     }
 
     fn json(&self) -> String {
@@ -154,11 +157,7 @@ impl Report<'_> {
             "video_psnr_db": self.scores.video_psnr(),
             "video_ssim": self.scores.video_ssim,
             "audio_snr_db": self.scores.audio_snr(),
-            "audio_log_spectral_distance_db": {
-                "model": self.scores.log_spectral_distance,
-                "silence": self.scores.silence_distance,
-                "mean_spectrum": self.scores.mean_spectrum_distance,
-            },
+            "audio_log_spectral_distance_db": self.scores.spectral_distance,
             "ffmpeg": self.peers.as_ref().map(|peers| {
                 peers.iter().map(|peer| (peer.label.to_owned(), peer.json())).collect::<serde_json::Map<_, _>>()
             }),
@@ -196,25 +195,17 @@ impl Report<'_> {
                 }
             }),
         }
-        let AvScores { video_ssim, log_spectral_distance, silence_distance, mean_spectrum_distance, .. } = self.scores;
-        let _ = writeln!(
-            text,
-            "video PSNR {:.2} dB, SSIM {video_ssim:.3}; audio SNR {:.2} dB",
-            self.scores.video_psnr(),
-            self.scores.audio_snr()
-        );
-        let _ = writeln!(
-            text,
-            "audio log-spectral distance {log_spectral_distance:.2} dB (silence {silence_distance:.2} dB, mean spectrum \
-             {mean_spectrum_distance:.2} dB)"
-        );
+        let scores = &self.scores;
+        let [psnr, snr] = [scores.video_psnr(), scores.audio_snr()];
+        let _ = writeln!(text, "video PSNR {psnr:.2} dB, SSIM {:.3}; audio SNR {snr:.2} dB", scores.video_ssim);
+        let _ = writeln!(text, "audio {}", scores.spectral_distance);
         text
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use perceiverflow::train::JudgedLabel;
+    use perceiverflow::train::{JudgedLabel, SpectralDistance};
 
     use super::*;
 
@@ -224,6 +215,7 @@ mod tests {
             judged("black", [(0.9, true), (0.2, false)]),
             judged("hum", [(0.9, false), (0.2, true)]),
             judged("pan", [(0.1, false), (0.2, false)]),
+            judged("speech", [(0.9, true), (0.2, false)]),
         ];
         let scores = AvScores {
             labels,
@@ -231,9 +223,7 @@ mod tests {
             audio_mse: 0.05,
             audio_power: 0.1,
             video_ssim: 0.9,
-            log_spectral_distance: 7.5,
-            silence_distance: 40.0,
-            mean_spectrum_distance: 15.0,
+            spectral_distance: SpectralDistance { model: 7.5, silence: 40.0, mean_spectrum: 15.0 },
         };
         let of = |windows| LabelScore::at(0.5, windows);
         let (ffmpeg, ours) = (of(&[(1.0, true), (1.0, false)]), of(&[(1.0, true), (0.0, false)]));
@@ -242,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_is_over_labels_that_come_up() {
+    fn the_mean_is_over_labels_that_come_up_and_are_put_on() {
         let value: Value = serde_json::from_str(&report().json()).unwrap();
         assert_eq!((&value["labels"]["black"]["f1"], &value["labels"]["hum"]["f1"]), (&json!(1.0), &json!(0.0)));
         assert_eq!(value["mean"]["f1"], 0.5);
@@ -254,7 +244,7 @@ mod tests {
     #[test]
     fn the_table_has_a_line_for_each_label() {
         let table = report().table();
-        assert_eq!(table.lines().count(), 9, "{table}");
+        assert_eq!(table.lines().count(), 10, "{table}");
         assert!(table.contains("blackdetect: P 0.500") && table.contains("silence 40.00 dB"), "{table}");
         let without = Report { peers: None, ..report() };
         assert!(without.table().contains("no such program"));

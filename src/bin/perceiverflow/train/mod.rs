@@ -5,6 +5,7 @@ mod av;
 mod classify;
 mod flow;
 mod material;
+mod material_files;
 
 use std::{num::NonZeroUsize, ops::ControlFlow, path::PathBuf, thread};
 

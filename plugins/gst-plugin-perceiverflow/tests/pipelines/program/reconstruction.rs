@@ -19,8 +19,8 @@ const UNLIKE: f64 = 0.1;
 /// The cubic tables that `audioresample` takes otherwise are half a sample of the source late, 10 µs of most sounds.
 const RESAMPLED: &str = "audioconvert ! audioresample sinc-filter-interpolation=linear";
 
-/// Sound of less in the root mean square is what is left of rounding, in which there is nothing to compare; the model's is soft.
-const SILENCE: f64 = 2e-4;
+/// Sound of less in the root mean square is next to silence, in which there is nothing to compare.
+const SILENCE: f64 = 1e-3;
 
 /// What a file decodes to, of one kind: begin in seconds and content of each buffer.
 fn decoded(path: &Path, caps: &str) -> Vec<(f64, Vec<u8>)> {
