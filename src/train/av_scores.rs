@@ -16,7 +16,7 @@ use crate::{
 /// Of labels that somebody is called for.
 const ALARMS: Care = Care { most_false: 0.001, slack: 0.01 };
 /// No more is asked for: on media of another kind than these windows a model is less sure.
-const SUREST: f32 = 0.95;
+const SUREST: f32 = 0.9;
 
 /// What a model says of one class.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ impl AvScores {
     }
 
     /// For each label the threshold with the highest F1 on these windows. Faults are alarms: each is said of one window in a thousand without it at
-    /// most, and a hundredth of the F1 is given for fewer. None is above 0.95.
+    /// most, and a hundredth of the F1 is given for fewer. None is above 0.9.
     pub fn best_thresholds(&self) -> BTreeMap<String, f32> {
         let threshold = |label: &JudgedLabel| {
             let alarms = Fault::named(&label.name).is_some_and(|fault| !fault.is_content());
