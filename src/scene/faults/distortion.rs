@@ -7,6 +7,8 @@ use crate::scene::sine::sine;
 
 /// Largest sample of silence.
 const SILENT: f32 = 1e-4;
+/// Seconds of sound at least before and behind a gap, within the window.
+const MARGIN: f32 = 0.005;
 /// Peak of sounds that are not clipped.
 const HEADROOM: f32 = 0.85;
 
@@ -76,14 +78,18 @@ pub(super) fn clipping<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32]) {
     sound.iter_mut().for_each(|sample| *sample = (*sample * gain).clamp(-limit, limit));
 }
 
-/// Packets that were lost. Each gap is where there was something to hear; without such a place there is none, and `false` comes back.
+/// Packets that were lost. Each gap is where there was something to hear, and has sound before and behind it; without such a place there is none, and
+/// `false` comes back.
 pub(super) fn dropout<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32], rate: f32) -> bool {
     let least = 0.5 * root_mean_square(sound);
-    let mut any = false;
+    let (mut any, margin) = (false, (rate * MARGIN) as usize);
     for _ in 0..rng.random_range(1..=5) {
-        let length = ((rate * rng.random_range(0.008..0.05f32)) as usize).clamp(1, sound.len());
+        let length = (rate * rng.random_range(0.008..0.05f32)) as usize;
         for _ in 0..8 {
-            let start = rng.random_range(0..=sound.len() - length);
+            if sound.len() < length + 2 * margin {
+                break;
+            }
+            let start = rng.random_range(margin..=sound.len() - length - margin);
             let gap = &mut sound[start..start + length];
             if root_mean_square(gap) >= least && least > 0.0 {
                 gap.fill(0.0);

@@ -23,7 +23,7 @@
 //! | `hiss` | white noise of at least 0.012 and 0.2 times the sound (root mean square) |
 //! | `hum` | 50 Hz or 60 Hz with two overtones, at least 0.015 and 0.3 times the sound |
 //! | `clipping` | 4 % to 25 % of the samples lie at the limit, which is 0.6 to 1 |
-//! | `dropout` | one to five gaps of 8 ms to 50 ms without sound |
+//! | `dropout` | one to five gaps of 8 ms to 50 ms without sound, each with sound before and behind it in the window |
 //! | `speech` | somebody speaks for at least a third of the window, and little else is heard beside faults |
 //! | `other-sound` | something is heard for at least a third of the window, and nobody speaks |
 //!

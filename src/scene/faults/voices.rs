@@ -27,10 +27,21 @@ pub(super) fn clean<R: Rng + ?Sized>(
     };
     let content = content.filter(|_| is_heard_much(&sound));
     level_at(&mut sound, peak);
-    // No room is quite silent.
-    let floor = rng.random_range(0.0008..0.005f32);
+    // No room is quite silent, but some are nearly so.
+    let share: f32 = rng.random();
+    let floor = if rng.random_bool(0.5) { 0.0008 + 0.0042 * share } else { 2e-5 + 8e-4 * share * share * share };
     sound.iter_mut().for_each(|sample| *sample += floor * rng.random_range(-1.0..1.0f32));
+    if rng.random_bool(0.12) {
+        pause(rng, &mut sound);
+    }
     (sound, content)
+}
+
+/// Before a recording begins or after it has ended there is nothing, for less than half of the window.
+fn pause<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32]) {
+    let length = rng.random_range(0..sound.len() / 2);
+    let start = if rng.random_bool(0.5) { 0 } else { sound.len() - length };
+    sound[start..start + length].fill(0.0);
 }
 
 fn is_heard_much(sound: &[f32]) -> bool {
