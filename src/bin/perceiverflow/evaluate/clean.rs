@@ -75,8 +75,7 @@ impl CleanFile {
         let faults: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| !fault.is_content() && is_there(fault)).collect();
         let of_video = windows.video.is_some().then(Errors::default);
         let shape = task.preprocessor(clips.framing()).shape();
-        let of_sound =
-            windows.has_sound.then(|| (Errors::default(), SpectralDistances::new(shape.sample_rate, shape.samples())));
+        let of_sound = windows.has_sound.then(|| (Errors::default(), SpectralDistances::new(shape.sample_rate, shape.samples())));
         let mut file = Self { path: path.to_owned(), seconds: 0.0, said: BTreeMap::new(), video: of_video, sound: of_sound };
         let length = shape.duration();
         let mut before: Vec<Fault> = Vec::new();
@@ -190,7 +189,8 @@ pub(super) fn table(files: &[CleanFile]) -> String {
     let mut text = format!("{:width$} {:>8} {:>8} {:>8} {:>6}  false labels\n", "file", "seconds", "PSNR dB", "SNR dB", "false");
     for file in files {
         let said: Vec<String> = file.said.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        let [psnr, snr] = [decibels(file.video.map(|errors| errors.psnr())), decibels(file.sound.as_ref().map(|(errors, _)| errors.snr()))];
+        let [psnr, snr] =
+            [decibels(file.video.map(|errors| errors.psnr())), decibels(file.sound.as_ref().map(|(errors, _)| errors.snr()))];
         // Writing into a string cannot fail.
         let _ = writeln!(
             text,
@@ -232,7 +232,10 @@ mod tests {
         assert_eq!(rate(&files), 12.0);
         let table = table(&files);
         assert!(table.contains("blur 2, hum 1") && table.contains("\n12.00 false labels in ten minutes\n"), "{table}");
-        assert!(table.contains("video 30.0 dB (PSNR), sound 0.0 dB (SNR)\nsound: log-spectral distance 0.00 dB (silence"), "{table}");
+        assert!(
+            table.contains("video 30.0 dB (PSNR), sound 0.0 dB (SNR)\nsound: log-spectral distance 0.00 dB (silence"),
+            "{table}"
+        );
         let value: Value = serde_json::from_str(&json("mine", "abc", &files)).unwrap();
         assert_eq!(
             (&value["files"][0]["false_labels"]["blur"], &value["false_labels_in_ten_minutes"]),
