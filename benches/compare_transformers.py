@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Times the same weights in PyTorch (transformers) and in perceiverflow, in turn, on one machine, and prints ratios.
 
-    python benches/compare_transformers.py FOLDER... [--program target/release/perceiverflow] [--runs 5] [--threads 2] [--without COLUMN]...
+    python benches/compare_transformers.py FOLDER... [--program target/release/perceiverflow] [--device cpu] [--runs 5] [--threads 2]
+        [--without COLUMN]...
 
 FOLDER holds config.json and model.safetensors. torch, transformers and safetensors are installed by whoever runs this; nothing is
 fetched. A ratio is transformers' time over ours, each the median of the runs; the multimodal model is encoded once on both sides and
 decoded in 128 parts by transformers, whole by ours. Nothing else should run meanwhile. Columns that say nothing on a machine can be left
-out: bf16 where the processor has no such products, forced where float32 takes AVX-512 by itself.
+out: bf16 where the processor has no such products, forced where float32 takes AVX-512 by itself. On a GPU (--device cuda) there is no
+such column, and memory is not compared.
 """
 
 import argparse
@@ -24,25 +26,30 @@ COLUMNS = [("f32", "float32", {}), ("forced", "float32", AVX512), ("bf16", "bflo
 DECODER_PARTS = 128
 
 
-def reference(folder, dtype, threads):
+def reference(folder, dtype, options):
     """Answers each line on standard input with the seconds of one call and the peak memory in bytes."""
     import safetensors.torch
     import torch
     import transformers
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(options.threads)
+    torch.set_default_device(options.device)
+    # A call ends when the device has done its work.
+    wait = torch.cuda.synchronize if options.device.startswith("cuda") else lambda: None
     dtype = getattr(torch, dtype)
     config = transformers.PerceiverConfig.from_pretrained(folder)
     model = getattr(transformers, config.architectures[0])(config).eval()
     model.load_state_dict(safetensors.torch.load_file(os.path.join(folder, "model.safetensors")))
-    model.to(dtype)
+    model.to(device=options.device, dtype=dtype)
     call = prepared_call(model, config, dtype)
     with torch.no_grad():
         call()
+        wait()
         print("ready", flush=True)
         for _ in sys.stdin:
             start = time.perf_counter()
             call()
+            wait()
             seconds = time.perf_counter() - start
             with open("/proc/self/status") as status:
                 peak = int(re.search(r"VmHWM:\s+(\d+)", status.read())[1]) * 1024
@@ -93,8 +100,9 @@ def multimodal(perceiver, config, inputs):
         perceiver.output_postprocessor(answers, modality_sizes=of_modalities)
 
 
-def ours(program, folder, precision, threads):
-    command = [program, "bench", "--model", folder, "--precision", precision, "--threads", str(threads), "--runs", "1", "--json"]
+def ours(folder, precision, options):
+    command = [options.program, "bench", "--model", folder, "--precision", precision, "--device", options.device]
+    command += ["--threads", str(options.threads), "--runs", "1", "--json"]
     report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return report["median_seconds"], report["peak_memory_bytes"]
 
@@ -105,7 +113,8 @@ def compare(folder, options):
     for column, dtype, environment in COLUMNS:
         if column in options.without:
             continue
-        command = [sys.executable, __file__, "--reference", dtype, "--threads", str(options.threads), folder]
+        command = [sys.executable, __file__, "--reference", dtype, "--device", options.device, "--threads", str(options.threads)]
+        command += [folder]
         environment = {**os.environ, **environment, "OMP_NUM_THREADS": str(options.threads)}
         child = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -117,7 +126,7 @@ def compare(folder, options):
                 print("call", file=child.stdin, flush=True)
                 theirs.setdefault(column, []).append(json.loads(child.stdout.readline()))
                 precision = "bf16" if dtype == "bfloat16" else "f32"
-                own.setdefault(precision, []).append(ours(options.program, folder, precision, options.threads))
+                own.setdefault(precision, []).append(ours(folder, precision, options))
         finally:
             child.kill()
             child.wait()
@@ -125,7 +134,7 @@ def compare(folder, options):
     return {name: summary(runs) for name, runs in theirs.items()}, {name: summary(runs) for name, runs in own.items()}
 
 
-def row(folder, theirs, own):
+def row(folder, theirs, own, has_memory):
     def seconds(runs, *columns):
         return " / ".join(f"{runs[column][0]:.2f}" if column in runs else "-" for column in columns)
 
@@ -133,7 +142,8 @@ def row(folder, theirs, own):
         return f"{theirs[column][0] / own['f32'][0]:.2f}" if column in theirs and "f32" in own else "-"
 
     def gib(runs):
-        return " / ".join(f"{runs[column][1] / 2**30:.2f}" if column in runs else "-" for column in ("f32", "bf16"))
+        there = lambda column: has_memory and column in runs
+        return " / ".join(f"{runs[column][1] / 2**30:.2f}" if there(column) else "-" for column in ("f32", "bf16"))
 
     best = min(seconds for seconds, _ in theirs.values()) / min(seconds for seconds, _ in own.values())
     cells = [
@@ -153,22 +163,26 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", metavar="FOLDER")
     parser.add_argument("--program", default="target/release/perceiverflow")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     columns = [column for column, _, _ in COLUMNS]
     parser.add_argument("--without", action="append", default=[], choices=columns, metavar="COLUMN", help=", ".join(columns))
     parser.add_argument("--reference", metavar="DTYPE", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    on_processor = options.device == "cpu"
+    if not on_processor:
+        options.without.append("forced")
     if set(columns) == set(options.without):
         parser.error("--without: at least one column has to stay")
     if options.reference:
-        reference(options.folders[0], options.reference, options.threads)
+        reference(options.folders[0], options.reference, options)
         return
     print("| model | transformers, seconds: f32 / f32 with AVX-512 forced / bf16 | ours: f32 / bf16 | f32 over f32 "
           "| f32 over f32 with AVX-512 forced | best over best | peak GiB of transformers: f32 / bf16 | ours: f32 / bf16 |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for folder in options.folders:
-        print(row(folder, *compare(folder, options)), flush=True)
+        print(row(folder, *compare(folder, options), has_memory=on_processor), flush=True)
 
 
 if __name__ == "__main__":

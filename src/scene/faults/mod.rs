@@ -31,7 +31,8 @@
 //! by S/48 to S/24 in a frame where it is fastest. What
 //! cannot be seen is not labelled: with `black`, `colour-bars`, `snow` or `freeze` the camera has no label, nor has it before a flat wall; blur,
 //! blocks, flashes, fades and cuts change the picture by a small part of its range at least. `black` and `colour-bars` stand
-//! alone in the video, `silence` and `tone` have no content beside them. Of imitated voices and of sounds heard for less than a third of the window
+//! alone in the video, `silence` and `tone` have no content beside them. A pause that a window begins or ends with is no `dropout`, and a `silence`
+//! only if it takes half of the window or more. Of imitated voices and of sounds heard for less than a third of the window
 //! nobody knows what they are of; of real clips, how the camera moves.
 
 mod camera;

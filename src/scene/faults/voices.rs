@@ -39,7 +39,7 @@ pub(super) fn clean<R: Rng + ?Sized>(
 
 /// Before a recording begins or after it has ended there is nothing, for less than half of the window.
 fn pause<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32]) {
-    let length = rng.random_range(0..sound.len() / 2);
+    let length = rng.random_range(0..sound.len().div_ceil(2).max(1));
     let start = if rng.random_bool(0.5) { 0 } else { sound.len() - length };
     sound[start..start + length].fill(0.0);
 }
