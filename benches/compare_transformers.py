@@ -33,7 +33,6 @@ def reference(folder, dtype, options):
     import transformers
 
     torch.set_num_threads(options.threads)
-    torch.set_default_device(options.device)
     # A call ends when the device has done its work.
     wait = torch.cuda.synchronize if options.device.startswith("cuda") else lambda: None
     dtype = getattr(torch, dtype)
@@ -41,7 +40,9 @@ def reference(folder, dtype, options):
     model = getattr(transformers, config.architectures[0])(config).eval()
     model.load_state_dict(safetensors.torch.load_file(os.path.join(folder, "model.safetensors")))
     model.to(device=options.device, dtype=dtype)
-    call = prepared_call(model, config, dtype)
+    # Only while inputs are made: a default device would slow every call of PyTorch down.
+    with torch.device(options.device):
+        call = prepared_call(model, config, dtype)
     with torch.no_grad():
         call()
         wait()
@@ -84,14 +85,14 @@ def multimodal(perceiver, config, inputs):
 
     tokens, sizes, without_positions = perceiver.input_preprocessor(inputs)
     latents = perceiver.embeddings(batch_size=1)
-    dtype = inputs["image"].dtype
+    dtype, device = inputs["image"].dtype, inputs["image"].device
     z = perceiver.encoder(latents, inputs=tokens.to(dtype))[0]
     pixels = config.num_frames * config.image_size**2 * 16
     patches = config.num_frames * config.audio_samples_per_frame // config.samples_per_patch
     for part in range(DECODER_PARTS):
         points = {
-            "image": torch.arange(pixels * part // DECODER_PARTS, pixels * (part + 1) // DECODER_PARTS),
-            "audio": torch.arange(patches * part // DECODER_PARTS, patches * (part + 1) // DECODER_PARTS),
+            "image": torch.arange(pixels * part // DECODER_PARTS, pixels * (part + 1) // DECODER_PARTS, device=device),
+            "audio": torch.arange(patches * part // DECODER_PARTS, patches * (part + 1) // DECODER_PARTS, device=device),
             "label": None,
         }
         query = perceiver.decoder.decoder_query(tokens, sizes, without_positions, subsampled_points=points)

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Of labels that somebody is called for.
-const ALARMS: Care = Care { most_false: 0.001, slack: 0.01 };
+const ALARMS: Care = Care { most_false: 0.01, slack: 0.01 };
 /// No more is asked for: on media of another kind than these windows a model is less sure.
 const SUREST: f32 = 0.9;
 
@@ -40,7 +40,7 @@ pub struct AvScores {
     pub audio_power: f64,
     /// The mean structural similarity of the pictures' brightness (SSIM), 1 where they are the same.
     pub video_ssim: f64,
-    /// Of the sound.
+    /// Of the sound, in dB; zeros of no window.
     pub spectral_distance: SpectralDistance,
 }
 
@@ -95,7 +95,7 @@ impl AvScores {
             audio_mse: mean(audio_mse),
             audio_power: mean(audio_power),
             video_ssim: mean(video_ssim),
-            spectral_distance: spectral_distances.mean(),
+            spectral_distance: SpectralDistances::mean(&[&spectral_distances]).unwrap_or_default(),
         })
     }
 
@@ -105,7 +105,7 @@ impl AvScores {
         self.labels.iter().map(|label| (label.name.clone(), LabelScore::at(threshold(&label.name), &label.windows))).collect()
     }
 
-    /// For each label the threshold with the highest F1 on these windows. Faults are alarms: each is said of one window in a thousand without it at
+    /// For each label the threshold with the highest F1 on these windows. Faults are alarms: each is said of one window in a hundred without it at
     /// most, and a hundredth of the F1 is given for fewer. None is above 0.9.
     pub fn best_thresholds(&self) -> BTreeMap<String, f32> {
         let threshold = |label: &JudgedLabel| {

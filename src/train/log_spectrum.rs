@@ -41,26 +41,23 @@ impl SpectralDistances {
         Self { spectra: Spectra::new(rate, samples), own: Spectrogram::new(), made: Spectrogram::new() }
     }
 
-    /// Adds a sound and what was made of it, of the same length.
+    /// Adds a sound and what was made of it, of the same length; samples −1 to 1.
     pub fn add(&mut self, own: &[f32], made: &[f32]) {
         self.own.extend(self.spectra.of(own));
         self.made.extend(self.spectra.of(made));
     }
 
-    /// Adds all that `others` gathered of sounds of the same rate.
-    pub fn append(&mut self, others: &Self) {
-        self.own.extend_from_slice(&others.own);
-        self.made.extend_from_slice(&others.made);
-    }
-
-    /// Over all spectra together; zeros of no sound.
-    pub fn mean(&self) -> SpectralDistance {
-        let constant = |spectrum: &Vec<f32>| log_spectral_distance(self.own.iter().map(|own| (own, spectrum)));
-        SpectralDistance {
-            model: log_spectral_distance(self.own.iter().zip(&self.made)),
-            silence: constant(&self.spectra.silence()),
-            mean_spectrum: constant(&mean_spectrum(&self.own)),
-        }
+    /// Over all spectra of all `parts`, which are of sounds of one rate; none where no sound was added.
+    pub fn mean(parts: &[&Self]) -> Option<SpectralDistance> {
+        let own = || parts.iter().flat_map(|part| &part.own);
+        let silence = parts.first()?.spectra.silence();
+        own().next()?;
+        let constant = |spectrum: &Vec<f32>| log_spectral_distance(own().map(|own| (own, spectrum)));
+        Some(SpectralDistance {
+            model: log_spectral_distance(own().zip(parts.iter().flat_map(|part| &part.made))),
+            silence: constant(&silence),
+            mean_spectrum: constant(&mean_spectrum(own())),
+        })
     }
 }
 
@@ -166,13 +163,11 @@ mod tests {
 
     #[test]
     fn what_is_made_is_measured_beside_silence_and_the_mean_spectrum() {
-        let mut distances = SpectralDistances::new(8000, 1024);
-        assert_eq!(distances.mean(), SpectralDistance::default());
-        distances.add(&sine(1.0), &sine(1.0));
-        let mut others = SpectralDistances::new(8000, 1024);
-        others.add(&sine(0.1), &sine(1.0));
-        distances.append(&others);
-        let mean = distances.mean();
+        let (mut loud, mut soft) = (SpectralDistances::new(8000, 1024), SpectralDistances::new(8000, 1024));
+        assert_eq!((SpectralDistances::mean(&[]), SpectralDistances::mean(&[&loud])), (None, None));
+        loud.add(&sine(1.0), &sine(1.0));
+        soft.add(&sine(0.1), &sine(1.0));
+        let mean = SpectralDistances::mean(&[&loud, &soft]).unwrap();
         // The spectra of one sound are all alike: of two of them, 20 dB apart in the bins above silence, the mean lies between.
         assert!(mean.model > 0.0 && mean.silence > mean.model, "{mean:?}");
         assert!((mean.mean_spectrum - mean.model).abs() < 0.01, "half as far from both: {mean:?}");

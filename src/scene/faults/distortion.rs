@@ -21,7 +21,8 @@ pub(super) fn silence<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32]) {
     sound[start..start + length].iter_mut().for_each(|sample| *sample = floor * rng.random_range(-1.0..1.0f32));
 }
 
-/// Whether `sound` is a silence: half of it or more, at its beginning or its end, without a sample above 1e-4.
+/// Whether `sound` is a silence: half of it or more, at its beginning or its end, without a sample above 1e-4 of
+/// a full scale of 1. So is no sample at all.
 pub fn is_silent(sound: &[f32]) -> bool {
     let quiet = |sample: &&f32| sample.abs() <= SILENT;
     let (before, behind) = (sound.iter().take_while(quiet).count(), sound.iter().rev().take_while(quiet).count());

@@ -47,12 +47,14 @@ impl Errors {
         self.power += values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>() / values.len().max(1) as f64;
     }
 
-    fn all(of: Vec<&Self>) -> Self {
-        of.into_iter().fold(Self::default(), |sum, other| Self {
+    /// All of them together; none of no window.
+    fn all<'a>(of: impl Iterator<Item = &'a Self>) -> Option<Self> {
+        let add = |sum: Self, other: &Self| Self {
             windows: sum.windows + other.windows,
             error: sum.error + other.error,
             power: sum.power + other.power,
-        })
+        };
+        Some(of.fold(Self::default(), add)).filter(|all| all.windows > 0)
     }
 
     /// Peak signal-to-noise ratio in dB, of levels of 0 to 1.
@@ -143,17 +145,12 @@ struct Reconstruction {
 
 impl Reconstruction {
     fn of(files: &[CleanFile]) -> Self {
-        let all = |errors: Vec<&Errors>| Some(Errors::all(errors)).filter(|all| all.windows > 0);
-        let sounds: Vec<&(Errors, SpectralDistances)> = files.iter().filter_map(|file| file.sound.as_ref()).collect();
-        let distances = sounds.split_first().map(|((_, first), others)| {
-            let mut distances = first.clone();
-            others.iter().for_each(|(_, other)| distances.append(other));
-            distances.mean()
-        });
+        let (sounds, distances): (Vec<_>, Vec<_>) =
+            files.iter().filter_map(|file| file.sound.as_ref()).map(|(errors, distances)| (errors, distances)).unzip();
         Self {
-            video: all(files.iter().filter_map(|file| file.video.as_ref()).collect()).map(|all| all.psnr()),
-            sound: all(sounds.iter().map(|(errors, _)| errors).collect()).map(|all| all.snr()),
-            spectral_distance: distances,
+            video: Errors::all(files.iter().filter_map(|file| file.video.as_ref())).map(|all| all.psnr()),
+            sound: Errors::all(sounds.into_iter()).map(|all| all.snr()),
+            spectral_distance: SpectralDistances::mean(&distances),
         }
     }
 }
@@ -230,6 +227,8 @@ mod tests {
         };
         let files = [file("a.mp4", 90.0, &[("blur", 2), ("hum", 1)]), file("b.mp4", 60.0, &[])];
         assert_eq!(rate(&files), 12.0);
+        let of_pictures = table(&files[1..]);
+        assert!(of_pictures.ends_with("video 30.0 dB (PSNR), sound - dB (SNR)\n"), "{of_pictures}");
         let table = table(&files);
         assert!(table.contains("blur 2, hum 1") && table.contains("\n12.00 false labels in ten minutes\n"), "{table}");
         assert!(
