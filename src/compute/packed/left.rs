@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{DEPTH, Format, PANEL, PanelFactor, ROWS, pair, tile::Tile};
+use super::{Format, PANEL, PanelFactor, ROWS, pair, runs, tile::Tile};
 #[cfg(target_arch = "x86_64")]
 use super::{avx512, multiplies_bf16};
 use crate::compute::vectorise::vectorised;
@@ -82,8 +82,7 @@ impl LeftFactor {
         let depth = self.depth();
         assert!(rows.start.is_multiple_of(ROWS) && rows.end <= self.rows, "{rows:?} of {} rows", self.rows);
         assert!(right.len() == depth * PANEL && out.len() == rows.len() * PANEL, "{} numbers for a product", out.len());
-        for from in (0..depth.max(1)).step_by(DEPTH) {
-            let end = depth.min(from + DEPTH);
+        for Range { start: from, end } in runs(depth) {
             for (out, first) in out.chunks_mut(ROWS * PANEL).zip(rows.clone().step_by(ROWS)) {
                 let (of_block, units) = self.block(first / ROWS);
                 // The last block of the rows may end before its own end only where all rows end.

@@ -23,13 +23,15 @@ pub use right::{Finish, RightFactor};
 pub(super) use right::{pack_pairs, pack_transposed};
 pub use stack::LeftStack;
 
+use std::ops::Range;
+
 use candle_core::DType;
 
 /// Rows of a block: with the columns of a panel, 24 sums in vector registers, 2 for the panel and one for the rows.
 pub(super) const ROWS: usize = 12;
 /// Columns of a panel.
 pub const PANEL: usize = 32;
-/// Units of the inner length that are multiplied before the next block: a block of both factors stays in the nearest caches.
+/// Units of the inner length that are multiplied before the next block, at most: a block of both factors stays in the nearest caches.
 const DEPTH: usize = 512;
 /// Numbers that a product adds up at least for its factors to be rounded to 16 bits: over fewer it takes little time in any format.
 const NARROWEST: usize = 64;
@@ -93,6 +95,12 @@ fn multiplies_bf16() -> bool {
 #[cfg(not(target_arch = "x86_64"))]
 fn multiplies_bf16() -> bool {
     false
+}
+
+/// An inner length in runs of at most [`DEPTH`] units, as equal as whole units allow; one without units where there is none.
+fn runs(units: usize) -> impl Iterator<Item = Range<usize>> {
+    let at_once = units.div_ceil(units.div_ceil(DEPTH).max(1)).max(1);
+    (0..units.max(1)).step_by(at_once).map(move |from| from..units.min(from + at_once))
 }
 
 /// The 16 bits of the bfloat16 number next to `x`, ties to even.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{DEPTH, Format, LeftFactor, LeftStack, PANEL, ROWS, left::interleave_by_vectors, pair, stack::PIECE, tile::Tile};
+use super::{Format, LeftFactor, LeftStack, PANEL, ROWS, left::interleave_by_vectors, pair, runs, stack::PIECE, tile::Tile};
 #[cfg(target_arch = "x86_64")]
 use super::{avx512, multiplies_bf16};
 use crate::compute::{gelu_in_place, vectorise::vectorised};
@@ -180,19 +180,18 @@ impl RightFactor {
     unsafe fn multiply_panels(&self, left: &LeftFactor, panels: std::ops::Range<usize>, out: *mut f32, stride: usize, add: bool) {
         assert!(left.format() == self.format && left.inner() == self.depth, "factors of other shapes or formats");
         let units = self.format.units(self.depth);
-        let at_once = units.div_ceil(units.div_ceil(DEPTH).max(1)).max(1);
         let first = panels.start;
         for panel in panels {
             let columns = PANEL.min(self.columns - panel * PANEL);
-            for from in (0..units.max(1)).step_by(at_once) {
-                let depth = at_once.min(units - from);
-                let right = &self.units[(panel * units + from) * PANEL..(panel * units + from + depth) * PANEL];
+            for run in runs(units) {
+                let right = &self.units[(panel * units + run.start) * PANEL..(panel * units + run.end) * PANEL];
                 for block in 0..left.rows().div_ceil(ROWS) {
                     let (rows, units) = left.block(block);
-                    let left = &units[from * rows..(from + depth) * rows];
+                    let left = &units[run.start * rows..run.end * rows];
                     let out = out.wrapping_add(block * ROWS * stride + (panel - first) * PANEL);
+                    let (shape, add) = ([rows, columns, run.len()], add || run.start > 0);
                     // SAFETY: the caller vouches for `out`.
-                    unsafe { Tile::new([rows, columns, depth], left, right, out, stride, add || from > 0) }.multiply(self.format);
+                    unsafe { Tile::new(shape, left, right, out, stride, add) }.multiply(self.format);
                 }
             }
         }

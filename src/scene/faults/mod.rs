@@ -42,7 +42,6 @@ mod sight;
 mod voices;
 mod windows;
 
-pub use distortion::is_silent;
 pub use windows::{FaultyWindow, FaultyWindows, Material};
 
 use std::fmt;
@@ -140,6 +139,11 @@ impl Fault {
     pub fn is_of_sound(self) -> bool {
         use Fault::{Clipping, Dropout, Hiss, Hum, OtherSound, Silence, Speech, Tone};
         matches!(self, Silence | Tone | Hiss | Hum | Clipping | Dropout | Speech | OtherSound)
+    }
+
+    /// Whether it holds of `sound` (samples of a whole window, −1 to 1) by its definition; none where that does not say it of samples alone.
+    pub fn holds_of(self, sound: &[f32]) -> Option<bool> {
+        (self == Self::Silence).then(|| distortion::is_silent(sound))
     }
 
     /// The label of this name.

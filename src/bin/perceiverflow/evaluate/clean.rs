@@ -8,7 +8,7 @@ use std::{
 
 use perceiverflow::{
     Result,
-    scene::faults::{Fault, is_silent},
+    scene::faults::Fault,
     tasks::{Autoencode, Head, ReconstructionError, VideoQueries},
     train::{SpectralDistance, SpectralDistances},
 };
@@ -93,8 +93,8 @@ impl CleanFile {
                 };
                 // What is left of a window behind the end of the file is silent and stands still.
                 let is_whole = window.range().end - window.range().start >= length;
-                // A pause that is silent by the label's own definition is no false one.
-                let is_true = |fault: &Fault| *fault == Fault::Silence && is_silent(window.inputs.audio());
+                // What holds by the label's own definition, as a silence that is one, is not said falsely.
+                let is_true = |fault: &Fault| fault.holds_of(window.inputs.audio()) == Some(true);
                 let is_false = |fault: &Fault| is_whole && holds(fault) && !is_true(fault);
                 let now: Vec<Fault> = faults.iter().copied().filter(is_false).collect();
                 for fault in now.iter().filter(|fault| !before.contains(fault)) {
