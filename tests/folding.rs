@@ -22,8 +22,9 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-/// The largest relative error.
+/// The largest relative errors of the folded form: in float32, and with matrices in bfloat16.
 const TOLERANCE: f64 = 2e-5;
+const TOLERANCE_OF_BF16: f64 = 2e-2;
 /// Configurations of each kind; there are four kinds.
 const CONFIGURATIONS: u64 = 50;
 
@@ -55,11 +56,13 @@ fn weights<M>(config: &PerceiverConfig, new: impl Fn(&PerceiverConfig, &Weights<
     asked.data().lock().unwrap().iter().map(draw).collect()
 }
 
-/// The model in both forms, folded first.
-fn both<M>(config: &PerceiverConfig, new: impl Fn(&PerceiverConfig, &Weights<'_>) -> Result<M>) -> [M; 2] {
+/// The model folded and plain, in float32 and with matrices in bfloat16.
+fn forms<M>(config: &PerceiverConfig, new: impl Fn(&PerceiverConfig, &Weights<'_>) -> Result<M>) -> [M; 4] {
     let weights = weights(config, &new);
-    [Folding::Auto, Folding::Off].map(|folding| {
-        let tensors = VarBuilder::from_tensors(weights.clone(), DType::F32, &Device::Cpu);
+    let forms = [DType::F32, DType::BF16].map(|dtype| [Folding::Auto, Folding::Off].map(|folding| (folding, dtype)));
+    let [[folded, plain], [rounded, plain_rounded]] = forms;
+    [folded, plain, rounded, plain_rounded].map(|(folding, dtype)| {
+        let tensors = VarBuilder::from_tensors(weights.clone(), dtype, &Device::Cpu);
         new(config, &Weights::new(tensors, 0.02).with_folding(folding)).unwrap()
     })
 }
@@ -73,12 +76,16 @@ fn relative_error(found: &Tensor, expected: &Tensor) -> f64 {
     f64::from(difference) / f64::from(largest)
 }
 
-/// Fails when two results are not alike. Says whether they are not the same to the last bit: that is what folding leaves behind.
+/// Fails when folded and plain are not alike, in either format. Says whether they are not the same to the last bit in float32: that is what
+/// folding leaves behind.
 #[track_caller]
-fn compare(what: &str, [folded, plain]: [&Tensor; 2]) -> bool {
-    assert_eq!(folded.dims(), plain.dims(), "{what}");
-    let error = relative_error(folded, plain);
+fn compare(what: &str, results: [&Tensor; 4]) -> bool {
+    let [error, of_bf16] = [[0, 1], [2, 3]].map(|[folded, plain]| {
+        assert_eq!(results[folded].dims(), results[plain].dims(), "{what}");
+        relative_error(results[folded], results[plain])
+    });
     assert!(error <= TOLERANCE, "{what}: relative error {error:.2e}");
+    assert!(of_bf16 <= TOLERANCE_OF_BF16, "{what} in bfloat16: relative error {of_bf16:.2e}");
     error > 0.0
 }
 
@@ -130,12 +137,12 @@ fn optical_flow() {
             }),
             random,
         );
-        let models = both(&config, PerceiverForOpticalFlow::new);
+        let models = forms(&config, PerceiverForOpticalFlow::new);
         let batch = random.random_range(1..4);
         let frames = tensor(random, &[batch, 2, 27, size[0], size[1]]);
-        let [folded, plain] = models.map(|model| model.forward(&frames, Keep::default()).unwrap());
-        let latents = compare(what, [&folded.encoder, &plain.encoder].map(|encoder| &encoder.last_hidden_state));
-        compare(what, [&folded.logits, &plain.logits]) && latents
+        let outputs = models.map(|model| model.forward(&frames, Keep::default()).unwrap());
+        let latents = compare(what, outputs.each_ref().map(|output| &output.encoder.last_hidden_state));
+        compare(what, outputs.each_ref().map(|output| &output.logits)) && latents
     });
 }
 
@@ -162,11 +169,11 @@ fn image_classification() {
         );
         // Learned positions are of one size; the others take any.
         let size = if kind == 2 { [image_size; 2] } else { [others, random.random_range(12..40)] };
-        let models = both(&config, kinds[kind]);
+        let models = forms(&config, kinds[kind]);
         let batch = random.random_range(1..4);
         let images = tensor(random, &[batch, 3, size[0], size[1]]);
-        let [folded, plain] = models.map(|model| model.forward(&images, Keep::default()).unwrap());
-        compare(what, [&folded.logits, &plain.logits])
+        let outputs = models.map(|model| model.forward(&images, Keep::default()).unwrap());
+        compare(what, outputs.each_ref().map(|output| &output.logits))
     });
 }
 
@@ -221,7 +228,7 @@ fn multimodal_autoencoding() {
             }),
             random,
         );
-        let models = both(&config, PerceiverForMultimodalAutoencoding::new);
+        let models = forms(&config, PerceiverForMultimodalAutoencoding::new);
         let batch = random.random_range(1..3);
         let image = tensor(random, &[batch, frames, 3, side, side]);
         let audio = tensor(random, &[batch, frames * samples, 1]);
@@ -234,17 +241,17 @@ fn multimodal_autoencoding() {
         .into();
         let mut differs = false;
         for points in [some, Points::new()] {
-            let [folded, plain] = [0, 1].map(|form| models[form].forward(inputs, &points, Keep::default()).unwrap());
-            assert!(folded.logits.keys().eq(plain.logits.keys()), "{what}");
-            for (name, logits) in &folded.logits {
-                differs |= compare(&format!("{what}: {name}"), [logits, &plain.logits[name]]);
+            let outputs = models.each_ref().map(|model| model.forward(inputs, &points, Keep::default()).unwrap().logits);
+            assert!(outputs.iter().all(|output| output.keys().eq(outputs[0].keys())), "{what}");
+            for name in outputs[0].keys() {
+                differs |= compare(&format!("{what}: {name}"), outputs.each_ref().map(|output| &output[name]));
             }
         }
-        let [folded, plain] = [0, 1].map(|form| {
-            let z = models[1].encode(inputs, Keep::default()).unwrap().last_hidden_state;
-            models[form].reconstruct(&z, 17).unwrap()
-        });
-        folded.iter().for_each(|(name, whole)| differs |= compare(&format!("{what}: all of {name}"), [whole, &plain[name]]));
+        let z = models[1].encode(inputs, Keep::default()).unwrap().last_hidden_state;
+        let wholes = models.map(|model| model.reconstruct(&z, 17).unwrap());
+        for name in wholes[0].keys() {
+            differs |= compare(&format!("{what}: all of {name}"), wholes.each_ref().map(|whole| &whole[name]));
+        }
         differs
     });
 }
@@ -257,10 +264,10 @@ fn bare_models_with_several_heads() {
         let latents = 4 * random.random_range(1..9);
         let fields = json!({ "d_model": channels, "d_latents": latents, "num_cross_attention_heads": heads, "num_self_attention_heads": 2 });
         let config = config(fields, random);
-        let models = both(&config, PerceiverModel::new);
+        let models = forms(&config, PerceiverModel::new);
         let shape = [random.random_range(1..4), random.random_range(1..300), channels];
         let inputs = tensor(random, &shape);
-        let [folded, plain] = models.map(|model| model.forward(&inputs, Keep::default()).unwrap());
-        compare(what, [&folded.last_hidden_state, &plain.last_hidden_state])
+        let outputs = models.map(|model| model.forward(&inputs, Keep::default()).unwrap().last_hidden_state);
+        compare(what, outputs.each_ref())
     });
 }
