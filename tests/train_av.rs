@@ -5,10 +5,14 @@ use std::{fs, ops::ControlFlow, path::Path};
 use candle_core::Device;
 use perceiverflow::{
     compute::{DeviceChoice, Precision},
+    media::Picture,
     perceiver::{MultimodalConfig, PerceiverConfig, ProblemType},
-    scene::faults::{Fault, Material},
+    scene::{
+        ClipLibrary,
+        faults::{Fault, Material},
+    },
     tasks::Autoencode,
-    train::{AvTask, AvTrainer, CurvePoint, Training},
+    train::{AvTask, AvTrainer, CurvePoint, Task, Training},
 };
 
 fn config() -> PerceiverConfig {
@@ -77,4 +81,21 @@ fn classes_that_nobody_makes_are_refused() {
     assert!(message.contains("juggling") && message.contains("colour-bars"), "{message}");
     let small = PerceiverConfig { output_shape: vec![1, 4, 6, 6], ..config() };
     assert!(AvTask::new(small, Material::default()).unwrap_err().to_string().contains("output_shape"));
+}
+
+#[test]
+fn what_is_held_out_validates_and_is_not_trained_on() {
+    let training = Training::new("", 1);
+    let white = Picture::from_fn(12, 12, |_, _| [255; 3]);
+    let clips = ClipLibrary::new(vec![vec![white; 8]], 1.0);
+    let task = AvTask::new(config(), Material::default()).unwrap();
+    let losses = |task: &AvTask| -> [f64; 2] {
+        let validation = task.validation(&training, &Device::Cpu).unwrap();
+        [&task.batch(3, 0..8, &Device::Cpu).unwrap(), &validation[0]].map(|batch| task.blind_loss(batch).unwrap())
+    };
+    let [trained, validated] = losses(&task);
+    let [same, held_out] = losses(&task.clone().held_out(Material { clips, ..Material::default() }));
+    assert_eq!(trained, same);
+    // White is far from the grey of who does not look.
+    assert!(held_out > validated + 1.0, "{held_out} {validated}");
 }

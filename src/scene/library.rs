@@ -1,14 +1,16 @@
 //! Where textures come from.
 
+use std::sync::Arc;
+
 use rand::Rng;
 
 use super::{Texture, pattern};
 use crate::media::Picture;
 
-/// A source of textures: formulas, pictures, or both.
+/// A source of textures: formulas, pictures, or both. Cloning shares the pictures.
 #[derive(Clone, Debug, Default)]
 pub struct TextureLibrary {
-    pictures: Vec<Picture>,
+    pictures: Arc<[Picture]>,
     share: f32,
     sharp: bool,
 }
@@ -26,7 +28,7 @@ impl TextureLibrary {
 
     /// A share (0 to 1) of the textures comes from `pictures`, the rest is procedural.
     pub fn mixed(pictures: Vec<Picture>, share: f32) -> Self {
-        Self { pictures, share, sharp: false }
+        Self { pictures: pictures.into(), share, sharp: false }
     }
 
     /// The same, with no part of a picture enlarged: what is soft has been made so.

@@ -10,7 +10,7 @@ use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{AvScores, Task, Trainer, Variables, local::begin_near_by, sound_loss::SoundLoss, trainer::VALIDATION};
+use super::{AvScores, Task, Trainer, Training, Variables, local::begin_near_by, sound_loss::SoundLoss, trainer::VALIDATION};
 use crate::{
     error::{Error, Result},
     perceiver::{
@@ -31,6 +31,7 @@ pub type AvTrainer = Trainer<AvTask>;
 pub struct AvTask {
     config: PerceiverConfig,
     material: Material,
+    held_out: Material,
     /// By the number of the class.
     classes: Vec<Fault>,
     /// Made with the first loss.
@@ -43,7 +44,7 @@ const QUERIES: usize = 384;
 /// labels. The labels are what the model is asked for most, and the last to be learnt.
 const VIDEO_WEIGHT: f64 = 20.0;
 const AUDIO_WEIGHT: f64 = 4.0;
-const SPECTRUM_WEIGHT: f64 = 0.02;
+const SPECTRUM_WEIGHT: f64 = 0.05;
 const LABEL_WEIGHT: f64 = 3.0;
 
 /// Windows in one call of the model while thresholds are chosen.
@@ -86,71 +87,29 @@ impl AvTask {
         if config.output_shape != grid {
             return Err(Error::config("output_shape", format!("{:?}", config.output_shape), format!("{grid:?}, the window's")));
         }
-        Ok(Self { config, material, classes, sound_loss: Arc::default() })
+        Ok(Self { config, held_out: material.clone(), material, classes, sound_loss: Arc::default() })
     }
 
-    /// The windows of a seed.
+    /// The same, whose validation and thresholds are of windows made of `material`: how well the model does on what is new to it shows
+    /// best on pictures and recordings that are. Without it they are of the training's own, other windows of the same.
+    #[must_use]
+    pub fn held_out(self, material: Material) -> Self {
+        Self { held_out: material, ..self }
+    }
+
+    /// The windows of a seed that are trained on.
     pub fn windows(&self, seed: u64) -> FaultyWindows {
+        self.windows_of(&self.material, seed)
+    }
+
+    fn windows_of(&self, material: &Material, seed: u64) -> FaultyWindows {
         let preprocessor = ClipPreprocessor::new(&self.config, Framing::default());
-        FaultyWindows::new(self.material.clone(), preprocessor.shape(), preprocessor.side(), seed)
+        FaultyWindows::new(material.clone(), preprocessor.shape(), preprocessor.side(), seed)
     }
 
-    /// What a multimodal model answers at the points of a batch.
-    fn answer(&self, model: &PerceiverForMultimodalAutoencoding, batch: &AvBatch) -> Result<BTreeMap<String, Tensor>> {
-        let inputs = MultimodalInputs { image: &batch.image, audio: &batch.audio, label: None };
-        Ok(model.forward(inputs, &batch.points, Keep::default())?.logits)
-    }
-
-    /// The errors of samples, weighted; those of their spectra only where all of the sound is asked.
-    fn sound_loss(&self, answer: &Tensor, batch: &AvBatch) -> Result<Tensor> {
-        let loss = match self.sound_loss.get() {
-            Some(loss) => loss,
-            None => {
-                let loss = SoundLoss::new(answer.device())?;
-                self.sound_loss.get_or_init(|| loss)
-            }
-        };
-        let error = (loss.error(answer, &batch.samples)? * AUDIO_WEIGHT)?;
-        if batch.samples.dim(1)? != batch.audio.dim(1)? {
-            return Ok(error);
-        }
-        Ok((error + (loss.spectral_distance(answer, &batch.samples)? * SPECTRUM_WEIGHT)?)?)
-    }
-}
-
-impl AvTrainer {
-    /// Chooses for each label the threshold with the highest F1 on `count` windows that were not trained on, and saves the model with them.
-    ///
-    /// # Errors
-    /// When a file cannot be written, or what the tensor library says.
-    pub fn calibrate(&mut self, count: u64) -> Result<()> {
-        let model = Autoencode::new(self.best_model()?, self.task.config.clone(), self.device.clone(), String::new());
-        let windows = self.task.windows(self.training.held_out());
-        // Behind those of the validation.
-        let scores = AvScores::measure(&model, &windows, VALIDATION..VALIDATION + count, CALIBRATED_AT_ONCE)?;
-        self.task.config.multimodal.thresholds = scores.best_thresholds();
-        self.save()
-    }
-}
-
-impl Task for AvTask {
-    type Model = PerceiverForMultimodalAutoencoding;
-    type Batch = AvBatch;
-
-    fn config(&self) -> &PerceiverConfig {
-        &self.config
-    }
-
-    fn model(&self, weights: &Weights<'_>) -> Result<PerceiverForMultimodalAutoencoding> {
-        PerceiverForMultimodalAutoencoding::new(&self.config, weights)
-    }
-
-    fn begin(&self, variables: &Variables) -> Result<()> {
-        begin_near_by(&self.config, variables)
-    }
-
-    fn batch(&self, seed: u64, numbers: Range<u64>, device: &Device) -> Result<AvBatch> {
-        let (windows, preprocessor) = (self.windows(seed), ClipPreprocessor::new(&self.config, Framing::default()));
+    /// Windows of these numbers; `seed` chooses what is asked of them.
+    fn batch_of(&self, windows: &FaultyWindows, seed: u64, numbers: Range<u64>, device: &Device) -> Result<AvBatch> {
+        let preprocessor = ClipPreprocessor::new(&self.config, Framing::default());
         let (frames, side, patch) = (preprocessor.shape().frames, preprocessor.side(), self.config.samples_per_patch);
         let mut random = ChaCha8Rng::seed_from_u64(seed ^ numbers.start);
         let mut some = |of: usize| -> Vec<u32> {
@@ -199,6 +158,73 @@ impl Task for AvTask {
             known: Tensor::from_vec(known, (count, self.classes.len()), device)?,
             points: [(IMAGE, pixels), (AUDIO, patches), (LABEL, vec![0])].map(|(name, points)| (name.to_owned(), points)).into(),
         })
+    }
+
+    /// What a multimodal model answers at the points of a batch.
+    fn answer(&self, model: &PerceiverForMultimodalAutoencoding, batch: &AvBatch) -> Result<BTreeMap<String, Tensor>> {
+        let inputs = MultimodalInputs { image: &batch.image, audio: &batch.audio, label: None };
+        Ok(model.forward(inputs, &batch.points, Keep::default())?.logits)
+    }
+
+    /// The errors of samples, weighted; those of their spectra only where all of the sound is asked.
+    fn sound_loss(&self, answer: &Tensor, batch: &AvBatch) -> Result<Tensor> {
+        let loss = match self.sound_loss.get() {
+            Some(loss) => loss,
+            None => {
+                let loss = SoundLoss::new(answer.device())?;
+                self.sound_loss.get_or_init(|| loss)
+            }
+        };
+        let error = (loss.error(answer, &batch.samples)? * AUDIO_WEIGHT)?;
+        if batch.samples.dim(1)? != batch.audio.dim(1)? {
+            return Ok(error);
+        }
+        Ok((error + (loss.spectral_distance(answer, &batch.samples)? * SPECTRUM_WEIGHT)?)?)
+    }
+}
+
+impl AvTrainer {
+    /// Chooses for each label a threshold by its F1 on `count` windows that were not trained on, and by as many with nothing wrong, and saves
+    /// the model with them.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or what the tensor library says.
+    pub fn calibrate(&mut self, count: u64) -> Result<()> {
+        let model = Autoencode::new(self.best_model()?, self.task.config.clone(), self.device.clone(), String::new());
+        let windows = self.task.windows_of(&self.task.held_out, self.training.held_out());
+        // Behind those of the validation.
+        let measure =
+            |windows: &FaultyWindows| AvScores::measure(&model, windows, VALIDATION..VALIDATION + count, CALIBRATED_AT_ONCE);
+        let (scores, clean) = (measure(&windows)?, measure(&windows.clean())?);
+        self.task.config.multimodal.thresholds = scores.best_thresholds(&clean);
+        self.save()
+    }
+}
+
+impl Task for AvTask {
+    type Model = PerceiverForMultimodalAutoencoding;
+    type Batch = AvBatch;
+
+    fn config(&self) -> &PerceiverConfig {
+        &self.config
+    }
+
+    fn model(&self, weights: &Weights<'_>) -> Result<PerceiverForMultimodalAutoencoding> {
+        PerceiverForMultimodalAutoencoding::new(&self.config, weights)
+    }
+
+    fn begin(&self, variables: &Variables) -> Result<()> {
+        begin_near_by(&self.config, variables)
+    }
+
+    fn batch(&self, seed: u64, numbers: Range<u64>, device: &Device) -> Result<AvBatch> {
+        self.batch_of(&self.windows(seed), seed, numbers, device)
+    }
+
+    fn validation(&self, training: &Training, device: &Device) -> Result<Vec<AvBatch>> {
+        let seed = training.held_out();
+        let windows = self.windows_of(&self.held_out, seed);
+        (0..VALIDATION / 8).map(|part| self.batch_of(&windows, seed, part * 8..(part + 1) * 8, device)).collect()
     }
 
     /// The errors of pixels, samples and labels, weighted.

@@ -19,6 +19,11 @@ pub struct LabelScore {
     pub average_precision: f64,
 }
 
+/// F1s that are next to the best: what a window or two of a thousand decide.
+const PLATEAU: f64 = 0.002;
+/// Of so many clean windows a label may be said of one.
+const SELDOM: usize = 2000;
+
 impl LabelScore {
     /// Of windows with a confidence and the truth each, at a threshold.
     pub fn at(threshold: f32, windows: &[(f32, bool)]) -> Self {
@@ -37,38 +42,34 @@ impl LabelScore {
         }
     }
 
-    /// The highest threshold whose F1 is the best, or near to it by `care`: half-way between the two confidences that it parts. 0.5 where no
-    /// window has the label.
-    pub fn best_threshold(windows: &[(f32, bool)], care: Care) -> f32 {
+    /// A threshold with nearly the best F1: the middle of all those. Where the label would be said of more than one in two thousand of `clean`,
+    /// confidences of windows it should not be said of, the lowest threshold above the others, if its F1 is no more than `slack` from the best, or
+    /// else the highest that is not. 0.5 where no window has the label.
+    pub fn best_threshold(windows: &[(f32, bool)], clean: &[f32], slack: f64) -> f32 {
         let positives = windows.iter().filter(|(_, truth)| *truth).count();
-        let most_false = care.most_false * (windows.len() - positives) as f64;
         let sorted = falling(windows);
         let (mut right, mut thresholds) = (0usize, Vec::new());
         for (at, &(confidence, truth)) in sorted.iter().enumerate() {
             right += usize::from(truth);
             let next = sorted.get(at + 1).map_or(0.0, |(next, _)| *next);
             // No threshold parts what is equal.
-            if next < confidence && right > 0 && (at + 1 - right) as f64 <= most_false {
+            if next < confidence && right > 0 {
                 thresholds.push(((confidence + next) / 2.0, 2.0 * right as f64 / (at + 1 + positives) as f64));
             }
         }
         let best = thresholds.iter().fold(0.0, |best: f64, (_, f1)| best.max(*f1));
-        thresholds.iter().find(|(_, f1)| *f1 >= best - care.slack).map_or(0.5, |(threshold, _)| *threshold)
+        let within = |slack: f64| thresholds.iter().filter(move |(_, f1)| *f1 >= best - slack).map(|(threshold, _)| *threshold);
+        let (Some(highest), Some(lowest)) = (within(PLATEAU).next(), within(PLATEAU).last()) else { return 0.5 };
+        let is_near = |a: &f32, b: &f32| (a - (highest + lowest) / 2.0).abs().total_cmp(&(b - (highest + lowest) / 2.0).abs());
+        let middle = within(PLATEAU).min_by(is_near).unwrap_or(0.5);
+        let mut clean = clean.to_vec();
+        clean.sort_by(|a, b| b.total_cmp(a));
+        let loudest = clean.get(clean.len() / SELDOM).copied().unwrap_or(0.0);
+        if middle > loudest {
+            return middle;
+        }
+        within(slack).take_while(|threshold| *threshold > loudest).last().or(within(slack).next()).unwrap_or(middle)
     }
-}
-
-/// How much is given to say a label seldom where it does not hold.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Care {
-    /// Of the windows without the label, the share that it may be said of.
-    pub most_false: f64,
-    /// How far the F1 may be from the best that there is.
-    pub slack: f64,
-}
-
-impl Care {
-    /// The best F1 at any price.
-    pub const NONE: Self = Self { most_false: 1.0, slack: 0.0 };
 }
 
 fn average_precision(windows: &[(f32, bool)]) -> f64 {
@@ -99,20 +100,35 @@ mod tests {
         let score = LabelScore::at(0.7, &windows);
         assert_eq!((score.positives, score.precision, score.recall, score.f1), (2, 0.5, 0.5, 0.5));
         assert!((score.average_precision - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
-        let best = LabelScore::best_threshold(&windows, Care::NONE);
+        let best = LabelScore::best_threshold(&windows, &[0.3], 0.0);
         assert!((best - 0.35).abs() < 1e-6, "{best}");
         assert_eq!(LabelScore::at(best, &windows).f1, 0.8);
-        for care in [Care { most_false: 0.3, slack: 0.0 }, Care { most_false: 1.0, slack: 0.2 }] {
-            let careful = LabelScore::best_threshold(&windows, care);
-            assert!((careful - 0.85).abs() < 1e-6, "one of two would be wrong, and 2/3 is near 0.8: {careful}");
-        }
+        // 2/3 is near to 0.8, and above 0.4; nothing that is nearer is.
+        let careful = |slack: f64| LabelScore::best_threshold(&windows, &[0.4, 0.1], slack);
+        assert!((careful(0.2) - 0.85).abs() < 1e-6 && (careful(0.0) - 0.35).abs() < 1e-6, "{} {}", careful(0.2), careful(0.0));
     }
 
     #[test]
     fn nothing_to_find_and_nothing_said() {
         let score = LabelScore::at(0.5, &[(0.2, false), (0.1, false)]);
         assert_eq!((score.precision, score.recall, score.f1, score.average_precision), (0.0, 0.0, 0.0, 0.0));
-        assert_eq!(LabelScore::best_threshold(&[(0.2, false)], Care::NONE), 0.5);
+        assert_eq!(LabelScore::best_threshold(&[(0.2, false)], &[], 0.0), 0.5);
+    }
+
+    #[test]
+    fn of_many_good_thresholds_it_is_the_middle() {
+        let mut windows: Vec<(f32, bool)> = (0..1000).map(|number| (0.9 + number as f32 * 1e-4, true)).collect();
+        windows.extend((0..1000).map(|number| (number as f32 * 1e-4, false)));
+        // Two of a thousand do not matter, so that it lies between the ranges or next to them.
+        let best = LabelScore::best_threshold(&windows, &[], 0.0);
+        assert!((0.09..0.91).contains(&best), "{best}");
+        // Below it all is well, above it the lowest one that still has nearly all of them.
+        assert_eq!(LabelScore::best_threshold(&windows, &[0.3], 0.01), best);
+        let careful = LabelScore::best_threshold(&windows, &[0.905], 0.03);
+        assert!((careful - 0.905).abs() < 2e-4, "{careful}");
+        // One of two thousand may be wrong.
+        let clean: Vec<f32> = (0..2000).map(|number| if number == 7 { 0.905 } else { 0.1 }).collect();
+        assert_eq!(LabelScore::best_threshold(&windows, &clean, 0.03), best);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use confusion::{ClassScore, Confusion};
 pub use curve::{Curve, CurvePoint};
 pub use examples::{Example, Examples, ReadExamples};
 pub use flow::{FlowBatch, FlowTask, FlowTrainer};
-pub use label_score::{Care, LabelScore};
+pub use label_score::LabelScore;
 pub use labelled_files::LabelledFiles;
 pub use log_spectrum::{SpectralDistance, SpectralDistances};
 pub use optimiser::{AdamW, AdamWOptions};

@@ -1,6 +1,6 @@
 //! How far a reconstructed sound is from its own, for training.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 use crate::{compute::spectrum, error::Result, perceiver::mu_law::MuLaw};
 
@@ -9,7 +9,9 @@ const LENGTH: usize = 256;
 /// µ of the scale on which samples are held against each other: errors of faint samples count for more than those of loud ones.
 const MU: f64 = 15.0;
 /// Power of a bin below which all is silence.
-const SILENCE: f64 = 1e-6;
+const SILENCE: f64 = 1e-7;
+/// Squared differences of logarithms that are none.
+const NOTHING: f64 = 1e-4;
 
 /// The error of the samples, and the distance of their spectra, in which what is too soft to matter among the samples counts as well.
 #[derive(Debug)]
@@ -29,15 +31,17 @@ impl SoundLoss {
         Ok((answer? - own?)?.sqr()?.mean_all()?)
     }
 
-    /// The mean of |log₁₀ power − log₁₀ own power| over all bins of all spectra. Both B × samples, of whole sounds; 0 of sounds shorter than a
-    /// spectrum.
+    /// Of log₁₀ power and log₁₀ own power, the root of the mean squared difference over the bins of a spectrum, and of these the mean: the
+    /// log-spectral distance in bels. Both B × samples, of whole sounds; 0 of sounds shorter than a spectrum.
     pub(super) fn spectral_distance(&self, answer: &Tensor, own: &Tensor) -> Result<Tensor> {
         if own.dim(1)? < LENGTH {
             return Ok(Tensor::zeros((), DType::F32, own.device())?);
         }
         let levels =
             |of: &Tensor| -> Result<Tensor> { Ok((spectrum::powers(&windows(of)?, &self.transform)? + SILENCE)?.log()?) };
-        let distance = (levels(&answer.to_dtype(DType::F32)?)? - levels(&own.to_dtype(DType::F32)?)?)?.abs()?;
+        let difference = (levels(&answer.to_dtype(DType::F32)?)? - levels(&own.to_dtype(DType::F32)?)?)?;
+        // The slope of a root is without bound at nothing.
+        let distance = (difference.sqr()?.mean(D::Minus1)? + NOTHING)?.sqrt()?;
         Ok((distance.mean_all()? / std::f64::consts::LN_10)?)
     }
 }

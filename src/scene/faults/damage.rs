@@ -4,10 +4,18 @@ use rand::Rng;
 
 use crate::media::Picture;
 
+/// The highest level of black, of a range of 1.
+const BLACK: f32 = 0.05;
+
 /// Nothing to see: levels of at most 0.05, with a little noise or none.
 pub(super) fn black<R: Rng + ?Sized>(rng: &mut R, pictures: &mut [Picture]) {
     let (level, noise) = (rng.random_range(0..=8u8), rng.random_range(0..=4u8));
     each_level(pictures, |_| level + if noise == 0 { 0 } else { rng.random_range(0..=noise) });
+}
+
+/// Whether no level of any picture is above 0.05 of the range.
+pub(super) fn is_black(pictures: &[Picture]) -> bool {
+    pictures.iter().flat_map(Picture::rgb).all(|&level| f32::from(level) <= BLACK * 255.0)
 }
 
 /// Every frame from `first` on repeats the one before.
@@ -188,8 +196,9 @@ mod tests {
         for seed in 0..50 {
             let mut pictures = pictures();
             black(&mut ChaCha8Rng::seed_from_u64(seed), &mut pictures);
-            assert!(pictures.iter().flat_map(Picture::rgb).all(|&level| f32::from(level) <= 0.05 * 255.0));
+            assert!(is_black(&pictures));
         }
+        assert!(!is_black(&pictures()));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::scene::sine::sine;
 const SILENT: f32 = 1e-4;
 /// Seconds of sound at least before and behind a gap, within the window.
 const MARGIN: f32 = 0.005;
+/// The least level there, as a share of the sound's.
+const AROUND: f32 = 0.1;
 /// Peak of sounds that are not clipped.
 const HEADROOM: f32 = 0.85;
 
@@ -23,7 +25,7 @@ pub(super) fn silence<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32]) {
 
 /// Whether `sound` is a silence: half of it or more, at its beginning or its end, without a sample above 1e-4 of
 /// a full scale of 1. So is no sample at all.
-pub fn is_silent(sound: &[f32]) -> bool {
+pub(super) fn is_silent(sound: &[f32]) -> bool {
     let quiet = |sample: &&f32| sample.abs() <= SILENT;
     let (before, behind) = (sound.iter().take_while(quiet).count(), sound.iter().rev().take_while(quiet).count());
     2 * before.max(behind) >= sound.len()
@@ -82,7 +84,7 @@ pub(super) fn clipping<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32]) {
 /// Packets that were lost. Each gap is where there was something to hear, and has sound before and behind it; without such a place there is none, and
 /// `false` comes back.
 pub(super) fn dropout<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32], rate: f32) -> bool {
-    let least = 0.5 * root_mean_square(sound);
+    let mean = root_mean_square(sound);
     let (mut any, margin) = (false, (rate * MARGIN) as usize);
     for _ in 0..rng.random_range(1..=5) {
         let length = (rate * rng.random_range(0.008..0.05f32)) as usize;
@@ -91,15 +93,25 @@ pub(super) fn dropout<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32], rate: f32
                 break;
             }
             let start = rng.random_range(margin..=sound.len() - length - margin);
-            let gap = &mut sound[start..start + length];
-            if root_mean_square(gap) >= least && least > 0.0 {
-                gap.fill(0.0);
+            let end = start + length;
+            let is_heard = |part: &[f32], share: f32| mean > 0.0 && root_mean_square(part) >= share * mean;
+            let around = [&sound[start - margin..start], &sound[end..end + margin]];
+            // Next to a pause it would only be more of it.
+            if is_heard(&sound[start..end], 0.5) && around.iter().all(|part| is_heard(part, AROUND)) {
+                sound[start..end].fill(0.0);
                 any = true;
                 break;
             }
         }
     }
     any
+}
+
+/// A level of its own that a converter adds to every sample, −0.4 to 0.4. Not a label.
+pub(super) fn offset<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32]) {
+    let share: f32 = rng.random_range(-1.0..1.0);
+    let level = 0.4 * share * share.abs();
+    sound.iter_mut().for_each(|sample| *sample += level);
 }
 
 /// Leaves no sample at a limit that would look like clipping.

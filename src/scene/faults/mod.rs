@@ -11,7 +11,7 @@
 //! | `colour-bars` | seven or eight vertical bars of 75 % or 100 %, down to the bottom or above a strip |
 //! | `snow` | grey noise, new in every frame, is at least 65 % of the picture |
 //! | `macroblocks` | 15 % to 60 % of the blocks of S/8 or S/5 pixels are flat, or torn from elsewhere, in half of the frames or more |
-//! | `blur` | three box filters that reach S/24 to S/12 pixels to each side |
+//! | `blur` | three box filters that reach S/24 to S/12 pixels to each side; not of shots without texture or before a plain wall |
 //! | `flash` | one or two frames brighter by 0.35 to 0.8 than the others |
 //! | `cut` | another shot from one frame to the next, not in the first or last |
 //! | `fade` | brightness goes in a line to or from black over at least 70 % of the window |
@@ -27,14 +27,16 @@
 //! | `speech` | somebody speaks for at least a third of the window, and little else is heard beside faults |
 //! | `other-sound` | something is heard for at least a third of the window, and nobody speaks |
 //!
-//! Without any of `pan`, `zoom` and `static-shot` the camera is held in a hand: it sways to and fro in 4 to 8 frames,
-//! by S/48 to S/24 in a frame where it is fastest. What
-//! cannot be seen is not labelled: with `black`, `colour-bars`, `snow` or `freeze` the camera has no label, nor has it before a flat wall; blur,
-//! blocks, flashes, fades and cuts change the picture by a small part of its range at least. `black` and `colour-bars` stand
-//! alone in the video, `silence` and `tone` have no content beside them. A pause that a window begins or ends with is no `dropout`, and a `silence`
-//! only if it takes half of the window or more. Of imitated voices and of sounds heard for less than a third of the window
-//! nobody knows what they are of; of real clips, how the camera moves.
+//! Without any of `pan`, `zoom` and `static-shot` the camera is held in a hand: it sways to and fro in 4 to 8 frames, by S/48 to S/24 in a
+//! frame where it is fastest. What cannot be seen is not labelled: with `black`, `colour-bars`, `snow` or `freeze` the camera has no label, nor
+//! has it where there is no texture; blur, blocks, flashes, fades and cuts change the picture by a small part of its range at least. `black` and
+//! `colour-bars` stand alone in the video, `silence` and `tone` have no content beside them. A pause that a window begins or ends with is no
+//! `dropout`, and a `silence` only if it takes half of the window or more.
+//!
+//! Nobody knows how the camera moves in real clips and before a plain wall, or what to call it where it moves faster than in a pan; nor what
+//! imitated voices are of, faint sounds and those that are heard for less than a third of the window. Such labels count neither as right nor as wrong.
 
+mod backdrop;
 mod camera;
 mod damage;
 mod distortion;

@@ -10,9 +10,11 @@ const BLOCK: usize = 128;
 const HEARD: f32 = 0.1;
 /// What a sound is of is known when it is heard in so much of the window.
 const MUCH: f32 = 1.0 / 3.0;
+/// The logarithm of the loudest faint sound over the faintest.
+const FAINTEST: f32 = 6.0;
 
 /// `count` samples (−1 to 1) at `rate` per second, of a recording from `library` or of one to three sources together, and what they are of, if
-/// anybody can say; the loudest lies between 0.06 and 0.7.
+/// anybody can say; the loudest lies between 0.06 and 0.7, of a few that are hardly heard between 1.5e-4 and 0.06.
 pub(super) fn clean<R: Rng + ?Sized>(
     rng: &mut R,
     library: &SoundLibrary,
@@ -20,28 +22,54 @@ pub(super) fn clean<R: Rng + ?Sized>(
     rate: f32,
 ) -> (Vec<f32>, Option<Content>) {
     let share: f32 = rng.random();
-    let peak = 0.06 + 0.64 * share * share;
+    let is_faint = rng.random_bool(0.06);
+    let peak = if is_faint { 1.5e-4 * (FAINTEST * share * share).exp() } else { 0.06 + 0.64 * share * share };
     let (mut sound, content) = match library.draw(rng, count) {
         None => several(rng, count, rate),
         Some(part) => (part.samples, Some(part.content)),
     };
-    let content = content.filter(|_| is_heard_much(&sound));
+    let content = content.filter(|_| is_heard_much(&sound) && !is_faint);
     level_at(&mut sound, peak);
+    if rng.random_bool(0.05) {
+        die_away(rng, &mut sound, rate);
+    }
     // No room is quite silent, but some are nearly so.
     let share: f32 = rng.random();
-    let floor = if rng.random_bool(0.5) { 0.0008 + 0.0042 * share } else { 2e-5 + 8e-4 * share * share * share };
+    let is_live = !is_faint && rng.random_bool(0.5);
+    let floor = if is_live { 0.0008 + 0.0042 * share } else { 2e-5 + 8e-4 * share * share * share };
     sound.iter_mut().for_each(|sample| *sample += floor * rng.random_range(-1.0..1.0f32));
-    if rng.random_bool(0.12) {
-        pause(rng, &mut sound);
+    if rng.random_bool(0.2) {
+        pause(rng, &mut sound, rate);
     }
     (sound, content)
 }
 
-/// Before a recording begins or after it has ended there is nothing, for less than half of the window.
-fn pause<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32]) {
-    let length = rng.random_range(0..sound.len().div_ceil(2).max(1));
+/// Before a recording begins or after it has ended there is nothing, or the little that a lossy codec leaves there, for less than half of the window:
+/// most of such pauses are short, and half of them end or begin softly.
+fn pause<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32], rate: f32) {
+    let share: f32 = rng.random();
+    let length = (share * share * (sound.len() / 2) as f32) as usize;
     let start = if rng.random_bool(0.5) { 0 } else { sound.len() - length };
-    sound[start..start + length].fill(0.0);
+    let floor = if rng.random_bool(0.7) { 0.0 } else { rng.random_range(1e-5..2e-4f32) };
+    let ramp = if rng.random_bool(0.5) { (rate * rng.random_range(0.002..0.04f32)) as usize } else { 0 };
+    // From the pause into the sound.
+    let mut beside: Vec<&mut f32> = match start {
+        0 => sound[length..].iter_mut().take(ramp).collect(),
+        _ => sound[..start].iter_mut().rev().take(ramp).collect(),
+    };
+    beside.iter_mut().enumerate().for_each(|(at, sample)| **sample *= (at as f32 / ramp as f32).powi(2));
+    sound[start..start + length].iter_mut().for_each(|sample| *sample = floor * rng.random_range(-1.0..1.0f32));
+}
+
+/// From some moment on the sound dies away, by 60 dB in a time of 0.2 to 1 second.
+fn die_away<R: Rng + ?Sized>(rng: &mut R, sound: &mut [f32], rate: f32) {
+    let start = rng.random_range(0..=sound.len() / 2);
+    let fall = 1e-3f32.powf(1.0 / (rate * rng.random_range(0.2..1.0f32)));
+    let mut level = 1.0;
+    for sample in &mut sound[start..] {
+        *sample *= level;
+        level *= fall;
+    }
 }
 
 fn is_heard_much(sound: &[f32]) -> bool {
@@ -182,7 +210,7 @@ mod tests {
             let (sound, content) = clean(&mut ChaCha8Rng::seed_from_u64(seed), &SoundLibrary::procedural(), 5120, 8000.0);
             assert_ne!(content, Some(Content::Speech));
             let loudest = sound.iter().fold(0f32, |loudest, sample| loudest.max(sample.abs()));
-            assert!((0.05..0.72).contains(&loudest), "seed {seed}: {loudest}");
+            assert!((1e-4..0.72).contains(&loudest), "seed {seed}: {loudest}");
         }
     }
 }

@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use rand::{Rng, RngCore};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-use super::{Fault, camera::Camera, damage, distortion, sight, voices};
+use super::{
+    Fault,
+    camera::{Camera, Shot},
+    damage, distortion, sight, voices,
+};
 use crate::{
     media::{ClipShape, Picture},
     scene::{ClipLibrary, Content, SoundLibrary, TextureLibrary},
@@ -72,6 +76,7 @@ pub struct FaultyWindows {
     shape: ClipShape,
     side: usize,
     seed: u64,
+    is_clean: bool,
 }
 
 /// What windows are made of. The default is formulas and chance alone.
@@ -88,7 +93,18 @@ pub struct Material {
 impl FaultyWindows {
     /// Windows of `shape` with pictures of `side` × `side` pixels, made of `material`. The same seed and number give the same window.
     pub fn new(material: Material, shape: ClipShape, side: usize, seed: u64) -> Self {
-        Self { material, shape, side, seed }
+        Self { material, shape, side, seed, is_clean: false }
+    }
+
+    /// The same with no fault put on them: what is seen and heard, cuts and fades.
+    #[must_use]
+    pub fn clean(&self) -> Self {
+        Self { is_clean: true, ..self.clone() }
+    }
+
+    /// Whether chance puts a fault on a window.
+    fn puts(&self, rng: &mut ChaCha8Rng, probability: f64) -> bool {
+        rng.random_bool(probability) && !self.is_clean
     }
 
     /// The window of this number.
@@ -110,9 +126,12 @@ impl FaultyWindows {
         let camera = Camera::random(rng);
         let clip = self.material.clips.draw(rng, self.side, frames);
         let is_real = clip.is_some();
-        let mut pictures = clip.unwrap_or_else(|| camera.shoot(rng, &self.material.textures, self.side, frames));
+        let Shot { mut pictures, mut before_wall } = match clip {
+            Some(pictures) => Shot { pictures, before_wall: false },
+            None => camera.shoot(rng, &self.material.textures, self.side, frames),
+        };
         let mut has_texture = sight::has_texture(&pictures[0]);
-        if rng.random_bool(0.12) {
+        if self.puts(rng, 0.12) {
             let replaced = if rng.random_bool(0.5) { Fault::Black } else { Fault::ColourBars };
             match replaced {
                 Fault::Black => damage::black(rng, &mut pictures),
@@ -121,8 +140,8 @@ impl FaultyWindows {
             faults.insert(replaced);
             return pictures;
         }
-        let frozen = rng.random_bool(0.14);
-        let snowy = !frozen && rng.random_bool(0.1);
+        let frozen = self.puts(rng, 0.14);
+        let snowy = !frozen && self.puts(rng, 0.1);
         let mut cut = None;
         // What cannot be seen is taken back.
         let mut put = |fault: Fault, pictures: &mut Vec<Picture>, damage: &mut dyn FnMut(&mut [Picture])| {
@@ -137,21 +156,23 @@ impl FaultyWindows {
             if rng.random_bool(0.15) {
                 let at = rng.random_range(1..frames - 1);
                 let other = camera.shoot(rng, &self.material.textures, self.side, frames);
-                has_texture &= sight::has_texture(&other[0]);
-                pictures[at..].clone_from_slice(&other[at..]);
+                has_texture &= sight::has_texture(&other.pictures[0]);
+                before_wall |= other.before_wall;
+                pictures[at..].clone_from_slice(&other.pictures[at..]);
                 cut = Some(at);
             }
             // What is faded to black can hardly be lit by a flash as well.
             match rng.random_range(0..100) {
-                0..12 => put(Fault::Flash, &mut pictures, &mut |pictures| damage::flash(rng, pictures)),
+                0..12 if !self.is_clean => put(Fault::Flash, &mut pictures, &mut |pictures| damage::flash(rng, pictures)),
                 12..26 => put(Fault::Fade, &mut pictures, &mut |pictures| damage::fade(rng, pictures)),
                 _ => {}
             }
         }
-        if rng.random_bool(0.14) {
+        // A soft shape before a wall may be what it is.
+        if self.puts(rng, 0.16) && has_texture && !before_wall {
             put(Fault::Blur, &mut pictures, &mut |pictures| damage::blur(rng, pictures));
         }
-        if !snowy && rng.random_bool(0.14) {
+        if !snowy && self.puts(rng, 0.14) {
             // A frozen picture is one of the first.
             let latest = if frozen { 0 } else { frames / 2 };
             put(Fault::Macroblocks, &mut pictures, &mut |pictures| damage::macroblocks(rng, pictures, latest));
@@ -172,10 +193,16 @@ impl FaultyWindows {
             faults.clear();
             unknown.clear();
             faults.insert(Fault::Snow);
-        } else if is_real {
+        } else if is_real || before_wall || camera == Camera::Whip {
             unknown.extend([Fault::Pan, Fault::Zoom, Fault::StaticShot]);
         } else if has_texture {
             faults.extend(camera.label());
+        }
+        if damage::is_black(&pictures) {
+            // A shot of the night, which is no less black.
+            faults.clear();
+            unknown.clear();
+            faults.insert(Fault::Black);
         }
         pictures
     }
@@ -183,12 +210,12 @@ impl FaultyWindows {
     fn sound(&self, rng: &mut ChaCha8Rng, faults: &mut BTreeSet<Fault>, unknown: &mut BTreeSet<Fault>) -> Vec<f32> {
         let rate = self.shape.sample_rate as f32;
         let (mut sound, content) = voices::clean(rng, &self.material.sounds, self.shape.samples(), rate);
-        if rng.random_bool(0.12) {
+        if self.puts(rng, 0.12) {
             distortion::silence(rng, &mut sound);
             faults.insert(Fault::Silence);
             return sound;
         }
-        let toned = rng.random_bool(0.14);
+        let toned = self.puts(rng, 0.14);
         if toned {
             distortion::tone(rng, &mut sound, rate);
             faults.insert(Fault::Tone);
@@ -199,21 +226,24 @@ impl FaultyWindows {
                 None => unknown.extend([Fault::Speech, Fault::OtherSound]),
             }
         }
-        if rng.random_bool(0.16) {
+        if self.puts(rng, 0.16) {
             distortion::hum(rng, &mut sound, rate);
             faults.insert(Fault::Hum);
         }
-        if rng.random_bool(0.16) {
+        if self.puts(rng, 0.16) {
             distortion::hiss(rng, &mut sound);
             faults.insert(Fault::Hiss);
         }
-        if !toned && rng.random_bool(0.18) {
+        if rng.random_bool(0.08) {
+            distortion::offset(rng, &mut sound);
+        }
+        if !toned && self.puts(rng, 0.18) {
             distortion::clipping(rng, &mut sound);
             faults.insert(Fault::Clipping);
         } else {
             distortion::keep_headroom(&mut sound);
         }
-        if rng.random_bool(0.18) && distortion::dropout(rng, &mut sound, rate) {
+        if self.puts(rng, 0.18) && distortion::dropout(rng, &mut sound, rate) {
             faults.insert(Fault::Dropout);
         }
         if distortion::is_silent(&sound) {
@@ -260,6 +290,15 @@ mod tests {
         }
         assert!(drawn.iter().any(|faults| faults.len() > 3));
         assert!(drawn.iter().all(|faults| !faults.contains(&Fault::Black) || !faults.contains(&Fault::Pan)));
+    }
+
+    #[test]
+    fn clean_windows_have_no_fault() {
+        let said = (0..200).flat_map(|number| windows(5).clean().window(number).faults);
+        // Faint sounds may be silent by themselves.
+        let faults = said.filter(|fault| !fault.is_content() && *fault != Fault::Silence);
+        assert_eq!(faults.collect::<Vec<_>>(), []);
+        assert_eq!(windows(5).clean().window(3), windows(5).clean().window(3));
     }
 
     #[test]

@@ -18,7 +18,11 @@ use super::clean::{self, CleanFile};
 use super::ffmpeg::{DETECTORS, Detector, Findings};
 #[cfg(feature = "video-file")]
 use crate::clips::ClipArguments;
-use crate::{model::ModelArguments, output, train::Materials};
+use crate::{
+    model::ModelArguments,
+    output,
+    train::{Materials, Part},
+};
 
 /// Measure a multimodal model on generated windows whose labels are known.
 ///
@@ -76,7 +80,7 @@ impl AvArguments {
             return output::report(&report);
         }
         let preprocessor = model.preprocessor(Framing::default());
-        let material = self.materials.open(preprocessor.shape(), preprocessor.side())?;
+        let material = self.materials.open(preprocessor.shape(), preprocessor.side(), Part::Whole)?;
         let windows = FaultyWindows::new(material, preprocessor.shape(), preprocessor.side(), self.seed);
         let scores = AvScores::measure(&model, &windows, 0..self.windows, self.model.batch_size as usize)?;
         let peers = Findings::of(&windows, preprocessor.shape(), preprocessor.side(), 0..self.windows)?;

@@ -9,7 +9,7 @@ use perceiverflow::{
     train::AvTask,
 };
 
-use super::{Materials, TrainingArgs};
+use super::{Materials, Part, TrainingArgs};
 
 /// The configuration without `--config`.
 const CONFIG: &str = include_str!("../../../builtin/av/config.json");
@@ -18,8 +18,8 @@ const CONFIG: &str = include_str!("../../../builtin/av/config.json");
 ///
 /// The windows are made by formulas and chance, and of pictures, clips and recordings where folders are given; their labels are known exactly:
 /// black, freeze, colour-bars, snow, macroblocks, blur, flash, cut, fade, pan, zoom, static-shot, silence, tone, hiss, hum, clipping,
-/// dropout, and of recordings speech and other-sound. Goes on where it was when OUT holds a training
-/// already; stop it at any time.
+/// dropout, and of recordings speech and other-sound. Of a folder with ten files or more every tenth is not trained on: of these are the
+/// windows that validate the model and choose its thresholds. Goes on where it was when OUT holds a training already; stop it at any time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -47,7 +47,8 @@ impl AvArgs {
     pub(super) fn run(self) -> Result<()> {
         let config = self.config.as_ref().map_or_else(small_config, PerceiverConfig::open)?;
         let preprocessor = ClipPreprocessor::new(&config, Framing::default());
-        let material = self.materials.open(preprocessor.shape(), preprocessor.side())?;
-        self.training.train(AvTask::new(config, material)?)?.calibrate(self.calibration)
+        let material = |part: Part| self.materials.open(preprocessor.shape(), preprocessor.side(), part);
+        let task = AvTask::new(config, material(Part::Trained)?)?.held_out(material(Part::HeldOut)?);
+        self.training.train(task)?.calibrate(self.calibration)
     }
 }

@@ -12,7 +12,7 @@ use perceiverflow::{
 use super::material_files::frames;
 use super::{
     CLIPS, PICTURES,
-    material_files::{every_second, listed, samples, shrunk},
+    material_files::{Part, every_second, listed, samples, shrunk},
 };
 
 /// Whether there is something to read clips with.
@@ -56,38 +56,38 @@ pub(crate) struct Materials {
 }
 
 impl Materials {
-    /// For windows of `shape` with pictures of `side` × `side` pixels.
-    pub(crate) fn open(&self, shape: ClipShape, side: usize) -> Result<Material> {
+    /// For windows of `shape` with pictures of `side` × `side` pixels, of a part of each folder.
+    pub(crate) fn open(&self, shape: ClipShape, side: usize, part: Part) -> Result<Material> {
         let rate = shape.sample_rate;
         let share = checked_share("--sound-share", self.sound_share)?;
         let mut recordings = Vec::new();
         for (option, folders, content) in
             [("--sounds", &self.sounds, Content::Other), ("--speech", &self.speech, Content::Speech)]
         {
-            for path in listed(option, folders, &CLIPS, "sound or video files")? {
+            for path in listed(option, folders, &CLIPS, "sound or video files", part)? {
                 recordings.push(Recording { samples: samples(&path, rate)?, content });
             }
         }
         Ok(Material {
-            textures: self.textures.library_of_windows(side)?,
+            textures: self.textures.library_of_windows(side, part)?,
             sounds: SoundLibrary::mixed(recordings, share),
-            clips: self.clips(shape, side)?,
+            clips: self.clips(shape, side, part)?,
         })
     }
 
     #[cfg(feature = "video-file")]
-    fn clips(&self, shape: ClipShape, side: usize) -> Result<ClipLibrary> {
+    fn clips(&self, shape: ClipShape, side: usize, part: Part) -> Result<ClipLibrary> {
         let interval = shape.duration() / shape.frames as u32;
         let share = checked_share("--clip-share", self.clip_share)?;
         let mut clips = Vec::new();
-        for path in listed("--clips", &self.clips, &CLIPS, "clips")? {
+        for path in listed("--clips", &self.clips, &CLIPS, "clips", part)? {
             clips.push(frames(&path, interval, |picture| shrunk(picture, WINDOWS * side))?);
         }
         Ok(ClipLibrary::new(clips, share))
     }
 
     #[cfg(not(feature = "video-file"))]
-    fn clips(&self, _: ClipShape, _: usize) -> Result<ClipLibrary> {
+    fn clips(&self, _: ClipShape, _: usize, _: Part) -> Result<ClipLibrary> {
         Ok(ClipLibrary::default())
     }
 }
@@ -102,20 +102,20 @@ fn checked_share(option: &str, share: f32) -> Result<f32> {
 impl Textures {
     /// Textures cut from every picture of the folders.
     pub(crate) fn library(&self) -> Result<TextureLibrary> {
-        Ok(TextureLibrary::mixed(self.pictures()?, checked_share("--share", self.share)?))
+        Ok(TextureLibrary::mixed(self.pictures(Part::Whole)?, checked_share("--share", self.share)?))
     }
 
     /// The same, for windows of `side` × `side` pixels, each of which is to show much of a picture and not a detail.
-    fn library_of_windows(&self, side: usize) -> Result<TextureLibrary> {
-        let pictures = self.pictures()?.into_iter().map(|picture| shrunk(picture, WINDOWS * side)).collect::<Result<_>>()?;
+    fn library_of_windows(&self, side: usize, part: Part) -> Result<TextureLibrary> {
+        let pictures = self.pictures(part)?.into_iter().map(|picture| shrunk(picture, WINDOWS * side)).collect::<Result<_>>()?;
         Ok(TextureLibrary::mixed(pictures, checked_share("--share", self.share)?).sharp())
     }
 
     /// Every picture of the folders, and of their clips a frame a second.
-    fn pictures(&self) -> Result<Vec<Picture>> {
+    fn pictures(&self, part: Part) -> Result<Vec<Picture>> {
         let mut pictures = Vec::new();
         let endings: Vec<&str> = PICTURES.into_iter().chain(CLIPS.into_iter().filter(|_| READS_FILES)).collect();
-        for path in listed("--textures", &self.textures, &endings, "pictures or clips")? {
+        for path in listed("--textures", &self.textures, &endings, "pictures or clips", part)? {
             match path.extension().and_then(|ending| ending.to_str()) {
                 Some(ending) if PICTURES.contains(&ending.to_ascii_lowercase().as_str()) => pictures.push(Picture::open(&path)?),
                 _ => pictures.extend(every_second(&path)?),

@@ -73,8 +73,32 @@ pub(super) fn every_second(path: &Path) -> Result<Vec<Picture>> {
     Err(Error::option("--textures", path.display(), "pictures: this program was built without the feature video-file"))
 }
 
-/// The files of folders whose names end so. In the order of their names, so that the same folders give the same examples.
-pub(super) fn listed(option: &str, folders: &[PathBuf], endings: &[&str], what: &str) -> Result<Vec<PathBuf>> {
+/// Which files of each folder. Where there are fewer than ten, every part is all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Whole,
+    /// All but every tenth.
+    Trained,
+    /// Every tenth.
+    HeldOut,
+}
+
+impl Part {
+    /// One file of so many is held out.
+    const HELD_OUT: usize = 10;
+
+    fn of(self, files: Vec<PathBuf>) -> Vec<PathBuf> {
+        if self == Self::Whole || files.len() < Self::HELD_OUT {
+            return files;
+        }
+        let held_out = |at: usize| at % Self::HELD_OUT == Self::HELD_OUT - 1;
+        let (held_out, trained): (Vec<_>, Vec<_>) = files.into_iter().enumerate().partition(|(at, _)| held_out(*at));
+        (if self == Self::HeldOut { held_out } else { trained }).into_iter().map(|(_, path)| path).collect()
+    }
+}
+
+/// A part of the files of folders whose names end so. In the order of their names, so that the same folders give the same examples.
+pub(super) fn listed(option: &str, folders: &[PathBuf], endings: &[&str], what: &str, part: Part) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for folder in folders {
         let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
@@ -87,7 +111,22 @@ pub(super) fn listed(option: &str, folders: &[PathBuf], endings: &[&str], what: 
             return Err(Error::option(option, folder.display(), format!("a folder with {what}: {}", endings.join(", "))));
         }
         paths.sort();
-        files.extend(paths);
+        files.extend(part.of(paths));
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tenth_file_is_held_out_if_there_are_as_many() {
+        let files = |count: usize| (0..count).map(|at| PathBuf::from(at.to_string())).collect::<Vec<_>>();
+        assert_eq!(Part::HeldOut.of(files(25)), ["9", "19"].map(PathBuf::from));
+        let trained = Part::Trained.of(files(25));
+        assert!(trained.len() == 23 && !trained.contains(&PathBuf::from("19")));
+        assert_eq!(Part::Whole.of(files(25)), files(25));
+        assert!([Part::Trained, Part::HeldOut].iter().all(|part| part.of(files(9)) == files(9)));
+    }
 }

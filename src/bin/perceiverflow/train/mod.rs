@@ -17,6 +17,7 @@ use perceiverflow::{
 };
 
 pub(crate) use material::{Materials, Textures};
+pub(crate) use material_files::Part;
 
 /// Endings of files that clips are read from.
 pub(crate) const CLIPS: [&str; 18] = [
