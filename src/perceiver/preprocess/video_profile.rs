@@ -21,7 +21,7 @@ pub struct VideoProfile {
 const NEIGHBOURS: usize = 3;
 /// Differences (of a range of 1) below which all are alike.
 const STILL: f64 = 1e-4;
-/// Matches of a token beside those of its frames: of its first frame with the next token's, and of the first of all frames with the last.
+/// Matches of a token beside those of its frames.
 const FAR: usize = 2;
 /// Pixels to each side of one against which its level is held before frames are matched.
 const AROUND: usize = 4;
@@ -43,11 +43,11 @@ impl VideoProfile {
     ///   [`Search::token_matches`] has them;
     /// - the same for the token's first frame, held against the next token's first, or the last of all: what is slow moves far enough there;
     /// - the same for the first frame of all, held against the last;
-    /// For these, levels are first held against those around, so that frames match through fades, flashes and passing shadows:
-    /// (level − mean) / (spread + 0.02) of 9 × 9 pixels, the mean of each colour and one spread of all.
-    ///
     /// - for each frame of a token log₁₀(10⁻⁴ + the mean difference to the neighbours) / 2 + 1, from −1 where nothing differs to 1, for the neighbours to the right,
     ///   below and in the next frame. A picture goes on as its edge does.
+    ///
+    /// Levels are held against those around before they are matched, so that frames match through fades, flashes and passing shadows:
+    /// (level − mean) / (spread + 0.02) of 9 × 9 pixels, with the mean of each colour and one spread of all.
     ///
     /// # Errors
     /// When the sizes do not divide.

@@ -31,7 +31,7 @@
 //! frame where it is fastest. What cannot be seen is not labelled: with `black`, `colour-bars`, `snow` or `freeze` the camera has no label, nor
 //! has it where there is no texture; blur, blocks, flashes, fades and cuts change the picture by a small part of its range at least. `black` and
 //! `colour-bars` stand alone in the video, `silence` and `tone` have no content beside them. A pause that a window begins or ends with is no
-//! `dropout`, and a `silence` only if it takes half of the window or more.
+//! `dropout`, and a `silence` only if it takes half of the window or more. Sound that lies beside zero, as a converter leaves it, has no label for that.
 //!
 //! Nobody knows how the camera moves in real clips and before a plain wall, or what to call it where it moves faster than in a pan; nor what
 //! imitated voices are of, faint sounds and those that are heard for less than a third of the window. Such labels count neither as right nor as wrong.
