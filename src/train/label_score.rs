@@ -59,7 +59,7 @@ impl LabelScore {
         }
         let best = thresholds.iter().fold(0.0, |best: f64, (_, f1)| best.max(*f1));
         let within = |slack: f64| thresholds.iter().filter(move |(_, f1)| *f1 >= best - slack).map(|(threshold, _)| *threshold);
-        let (Some(highest), Some(lowest)) = (within(PLATEAU).next(), within(PLATEAU).last()) else { return 0.5 };
+        let (Some(highest), Some(lowest)) = (within(PLATEAU).next(), within(PLATEAU).next_back()) else { return 0.5 };
         let is_near = |a: &f32, b: &f32| (a - (highest + lowest) / 2.0).abs().total_cmp(&(b - (highest + lowest) / 2.0).abs());
         let middle = within(PLATEAU).min_by(is_near).unwrap_or(0.5);
         let mut clean = clean.to_vec();
