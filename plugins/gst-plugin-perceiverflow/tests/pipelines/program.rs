@@ -64,7 +64,8 @@ fn clip(folder: &Path, frames: usize, chunks: usize) -> PathBuf {
     let path = folder.join("a clip.mp4");
     let line = format!(
         "videotestsrc pattern=ball num-buffers={frames} ! video/x-raw,width=66,height=50,framerate=25/1 ! x264enc ! h264parse ! file. \
-         audiotestsrc wave=ticks num-buffers={chunks} samplesperbuffer=1764 ! audio/x-raw,rate=44100,channels=2 ! voaacenc ! aacparse \
+         audiotestsrc wave=ticks tick-interval=200000000 num-buffers={chunks} samplesperbuffer=1764 \
+         ! audio/x-raw,rate=44100,channels=2 ! voaacenc ! aacparse \
          ! file. mp4mux name=file ! filesink"
     );
     let words = line.split_whitespace().map(str::to_owned).chain([format!("location={}", path.display())]);
