@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How much of the F1 of a fault is given to say it of few clean windows.
-const SLACK: f64 = 0.005;
+const SLACK: f64 = 0.002;
 
 /// What a model says of one class.
 #[derive(Clone, Debug)]
@@ -104,7 +104,7 @@ impl AvScores {
     }
 
     /// For each label a threshold with nearly the highest F1 on these windows. Faults are alarms: they are said of no more than one in two thousand
-    /// of the windows that `clean` was measured on, if that costs no more than half a hundredth of the F1.
+    /// of the windows that `clean` was measured on, if that costs no more than 0.002 of the F1.
     pub fn best_thresholds(&self, clean: &Self) -> BTreeMap<String, f32> {
         let threshold = |label: &JudgedLabel| {
             let is_alarm = Fault::named(&label.name).is_some_and(|fault| !fault.is_content());
