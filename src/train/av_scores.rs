@@ -13,9 +13,6 @@ use crate::{
     tasks::{Autoencode, ClipInputs, Framing, Head, ReconstructionError, VideoQueries},
 };
 
-/// How much of the F1 of a fault is given to say it of few clean windows.
-const SLACK: f64 = 0.002;
-
 /// What a model says of one class.
 #[derive(Clone, Debug)]
 pub struct JudgedLabel {
@@ -104,7 +101,7 @@ impl AvScores {
     }
 
     /// For each label a threshold with nearly the highest F1 on these windows. Faults are alarms: they are said of no more than one in two thousand
-    /// of the windows that `clean` was measured on, if that costs no more than 0.002 of the F1.
+    /// of the windows that `clean` was measured on, where a threshold with nearly that F1 does it.
     pub fn best_thresholds(&self, clean: &Self) -> BTreeMap<String, f32> {
         let threshold = |label: &JudgedLabel| {
             let is_alarm = Fault::named(&label.name).is_some_and(|fault| !fault.is_content());
@@ -112,7 +109,7 @@ impl AvScores {
             // A recording's own silence is one.
             let falsely = same.into_iter().flat_map(|clean| &clean.windows).filter(|(_, truth)| !truth);
             let falsely: Vec<f32> = falsely.map(|(confidence, _)| *confidence).collect();
-            LabelScore::best_threshold(&label.windows, &falsely, SLACK)
+            LabelScore::best_threshold(&label.windows, &falsely)
         };
         self.labels.iter().map(|label| (label.name.to_string(), threshold(label))).collect()
     }

@@ -42,10 +42,10 @@ impl LabelScore {
         }
     }
 
-    /// A threshold with nearly the best F1: the middle of all those. Where the label would be said of more than one in two thousand of `clean`,
-    /// confidences of windows it should not be said of, the lowest threshold above the others, if its F1 is no more than `slack` from the best, or
-    /// else the highest that is not. 0.5 where no window has the label.
-    pub fn best_threshold(windows: &[(f32, bool)], clean: &[f32], slack: f64) -> f32 {
+    /// A threshold with nearly the best F1, within 0.002: the middle of all those. Where the label would be said of more than one in two thousand of
+    /// `clean`, confidences of windows it should not be said of, the lowest of them above the others, or else the highest. 0.5 where no window has
+    /// the label.
+    pub fn best_threshold(windows: &[(f32, bool)], clean: &[f32]) -> f32 {
         let positives = windows.iter().filter(|(_, truth)| *truth).count();
         let sorted = falling(windows);
         let (mut right, mut thresholds) = (0usize, Vec::new());
@@ -58,17 +58,17 @@ impl LabelScore {
             }
         }
         let best = thresholds.iter().fold(0.0, |best: f64, (_, f1)| best.max(*f1));
-        let within = |slack: f64| thresholds.iter().filter(move |(_, f1)| *f1 >= best - slack).map(|(threshold, _)| *threshold);
-        let (Some(highest), Some(lowest)) = (within(PLATEAU).next(), within(PLATEAU).next_back()) else { return 0.5 };
-        let is_near = |a: &f32, b: &f32| (a - (highest + lowest) / 2.0).abs().total_cmp(&(b - (highest + lowest) / 2.0).abs());
-        let middle = within(PLATEAU).min_by(is_near).unwrap_or(0.5);
+        let good = || thresholds.iter().filter(|(_, f1)| *f1 >= best - PLATEAU).map(|(threshold, _)| *threshold);
+        let (Some(highest), Some(lowest)) = (good().next(), good().next_back()) else { return 0.5 };
+        let off_middle = |threshold: &f32| (threshold - (highest + lowest) / 2.0).abs();
+        let middle = good().min_by(|a, b| off_middle(a).total_cmp(&off_middle(b))).unwrap_or(0.5);
         let mut clean = clean.to_vec();
         clean.sort_by(|a, b| b.total_cmp(a));
         let loudest = clean.get(clean.len() / SELDOM).copied().unwrap_or(0.0);
         if middle > loudest {
             return middle;
         }
-        within(slack).take_while(|threshold| *threshold > loudest).last().or(within(slack).next()).unwrap_or(middle)
+        good().take_while(|threshold| *threshold > loudest).last().unwrap_or(highest)
     }
 }
 
@@ -100,19 +100,18 @@ mod tests {
         let score = LabelScore::at(0.7, &windows);
         assert_eq!((score.positives, score.precision, score.recall, score.f1), (2, 0.5, 0.5, 0.5));
         assert!((score.average_precision - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
-        let best = LabelScore::best_threshold(&windows, &[0.3], 0.0);
+        let best = LabelScore::best_threshold(&windows, &[0.3]);
         assert!((best - 0.35).abs() < 1e-6, "{best}");
         assert_eq!(LabelScore::at(best, &windows).f1, 0.8);
-        // 2/3 is near to 0.8, and above 0.4; nothing that is nearer is.
-        let careful = |slack: f64| LabelScore::best_threshold(&windows, &[0.4, 0.1], slack);
-        assert!((careful(0.2) - 0.85).abs() < 1e-6 && (careful(0.0) - 0.35).abs() < 1e-6, "{} {}", careful(0.2), careful(0.0));
+        // Above 0.4 nothing is near to 0.8.
+        assert_eq!(LabelScore::best_threshold(&windows, &[0.4, 0.1]), best);
     }
 
     #[test]
     fn nothing_to_find_and_nothing_said() {
         let score = LabelScore::at(0.5, &[(0.2, false), (0.1, false)]);
         assert_eq!((score.precision, score.recall, score.f1, score.average_precision), (0.0, 0.0, 0.0, 0.0));
-        assert_eq!(LabelScore::best_threshold(&[(0.2, false)], &[], 0.0), 0.5);
+        assert_eq!(LabelScore::best_threshold(&[(0.2, false)], &[]), 0.5);
     }
 
     #[test]
@@ -120,15 +119,15 @@ mod tests {
         let mut windows: Vec<(f32, bool)> = (0..1000).map(|number| (0.9 + number as f32 * 1e-4, true)).collect();
         windows.extend((0..1000).map(|number| (number as f32 * 1e-4, false)));
         // Two of a thousand do not matter, so that it lies between the ranges or next to them.
-        let best = LabelScore::best_threshold(&windows, &[], 0.0);
+        let best = LabelScore::best_threshold(&windows, &[]);
         assert!((0.09..0.91).contains(&best), "{best}");
         // Below it all is well, above it the lowest one that still has nearly all of them.
-        assert_eq!(LabelScore::best_threshold(&windows, &[0.3], 0.01), best);
-        let careful = LabelScore::best_threshold(&windows, &[0.905], 0.03);
-        assert!((careful - 0.905).abs() < 2e-4, "{careful}");
+        assert_eq!(LabelScore::best_threshold(&windows, &[0.3]), best);
+        let careful = LabelScore::best_threshold(&windows, &[best + 1e-5]);
+        assert!(careful > best && careful < 0.901, "{careful}");
         // One of two thousand may be wrong.
-        let clean: Vec<f32> = (0..2000).map(|number| if number == 7 { 0.905 } else { 0.1 }).collect();
-        assert_eq!(LabelScore::best_threshold(&windows, &clean, 0.03), best);
+        let clean: Vec<f32> = (0..2000).map(|number| if number == 7 { best + 1e-5 } else { 0.05 }).collect();
+        assert_eq!(LabelScore::best_threshold(&windows, &clean), best);
     }
 
     #[test]

@@ -55,7 +55,6 @@ impl VideoProfile {
         let (b, t, c, y, x) = images.dims5()?;
         // Nothing of this is trained.
         let images = images.to_dtype(DType::F32)?.detach();
-        let next = Tensor::cat(&[&images.narrow(1, 1, t - 1)?, &images.narrow(1, t - 1, 1)?], 1)?;
         let (times, rows, columns) = (t / self.frames, y / self.patch, x / self.patch);
         // B·T × rows × columns × channels of a frame to tokens of several frames.
         let grouped = |of_frames: Tensor| -> Result<Tensor> {
@@ -78,10 +77,11 @@ impl VideoProfile {
             measures.push(grouped(matches(&levels, &frames(&mut (1..=t))?)?)?);
             let of_tokens = |ahead: usize| frames(&mut (0..times).map(|token| token * self.frames + ahead));
             measures.push(matches(&of_tokens(0)?, &of_tokens(self.frames)?)?.reshape((b, times, rows, columns, ()))?);
-            let whole = matches(&frames(&mut (0..1))?, &frames(&mut (t - 1..t))?)?.reshape((b, 1, rows, columns, ()))?;
+            let whole = matches(&levels.narrow(1, 0, 1)?, &levels.narrow(1, t - 1, 1)?)?.reshape((b, 1, rows, columns, ()))?;
             measures.push(whole.repeat((1, times, 1, 1, 1))?);
         }
         if self.activity {
+            let next = Tensor::cat(&[&images.narrow(1, 1, t - 1)?, &images.narrow(1, t - 1, 1)?], 1)?;
             let images = images.reshape((b * t, c, y, x))?;
             let right = images.narrow(3, 1, x - 1)?.pad_with_same(3, 0, 1)?;
             let below = images.narrow(2, 1, y - 1)?.pad_with_same(2, 0, 1)?;
